@@ -1,0 +1,73 @@
+//! The wait, under WASI: `poll_oneoff` on the FIFO and a clock.
+
+use std::io;
+use std::time::Duration;
+
+use akri_exchange::layout;
+
+use crate::directory::{Directory, File, error};
+
+/// The FIFO that the proxy rings.
+pub(crate) struct Doorbell(File);
+
+impl Doorbell {
+    /// Opens the FIFO; `None` where no proxy has made it yet.
+    pub(crate) fn open(directory: &Directory) -> io::Result<Option<Self>> {
+        let Some(fifo) = directory.fifo(layout::WAKE)? else { return Ok(None) };
+        // WASI has no word for a FIFO. What it has one for is none.
+        if matches!(fifo.stat()?.filetype, wasi::FILETYPE_REGULAR_FILE | wasi::FILETYPE_DIRECTORY) {
+            return Err(super::files::no_fifo());
+        }
+        Ok(Some(Self(fifo)))
+    }
+
+    /// Whether the FIFO under the name is still the one that is open.
+    pub(crate) fn is_current(&self, directory: &Directory) -> bool {
+        match (directory.stat(layout::WAKE), self.0.stat()) {
+            (Ok(named), Ok(open)) => (named.dev, named.ino) == (open.dev, open.ino),
+            _ => false,
+        }
+    }
+
+    /// Waits for a byte, at most `timeout`. The bytes read; none where the time ran out.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.rung(timeout)? { self.0.read(bytes) } else { Ok(0) }
+    }
+
+    fn rung(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        const FIFO: u64 = 1;
+        let fifo = wasi::Subscription {
+            userdata: FIFO,
+            u: wasi::SubscriptionU {
+                tag: wasi::EVENTTYPE_FD_READ.raw(),
+                u: wasi::SubscriptionUU {
+                    fd_read: wasi::SubscriptionFdReadwrite { file_descriptor: self.0.descriptor() },
+                },
+            },
+        };
+        let nanoseconds = timeout.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let clock = wasi::Subscription {
+            userdata: FIFO + 1,
+            u: wasi::SubscriptionU {
+                tag: wasi::EVENTTYPE_CLOCK.raw(),
+                u: wasi::SubscriptionUU {
+                    clock: wasi::SubscriptionClock {
+                        id: wasi::CLOCKID_MONOTONIC,
+                        timeout: nanoseconds,
+                        precision: 0,
+                        flags: 0,
+                    },
+                },
+            },
+        };
+        let subscriptions = [fifo, clock];
+        let count = if timeout.is_some() { 2 } else { 1 };
+        let mut events = [const { std::mem::MaybeUninit::<wasi::Event>::zeroed() }; 2];
+        // SAFETY: both arrays hold at least `count` elements, and an all-zero event is a valid one.
+        let happened = unsafe {
+            wasi::poll_oneoff(subscriptions.as_ptr(), events.as_mut_ptr().cast(), count).map_err(error)?
+        };
+        // SAFETY: zeroed above, and the engine wrote the first `happened` of them.
+        Ok(events.iter().take(happened).any(|event| unsafe { event.assume_init_ref() }.userdata == FIFO))
+    }
+}

@@ -1,0 +1,171 @@
+//! The loop: announce, wait, look, answer; until asked to stop.
+
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use akri_exchange::{Answer, Failure, Hello, Outcome, RequestId, Wake, limits};
+
+use crate::directory::Directory;
+use crate::doorbell::Doorbell;
+use crate::handler::{Discover, Handler};
+use crate::jobs::{Job, Jobs};
+use crate::{Context, crash, files};
+
+/// How long the handler sleeps between two looks for a FIFO that no proxy has made yet; doubles up to
+/// [`LONGEST_LOOK`]. WASI has nothing to wait on there; it happens once, at the start.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+/// The longest such sleep: it bounds how much later than the proxy the handler is ready.
+const LONGEST_LOOK: Duration = Duration::from_millis(200);
+/// Wake-up bytes read at once. More of them than this only means another turn of the loop.
+const RINGS: usize = 512;
+
+/// Why the loop came to an end.
+pub(crate) enum Ended {
+    /// The last proxy asked the handler to leave.
+    Stopped,
+}
+
+/// Serves the exchange directory.
+pub(crate) fn run(handler: &Handler, exchange: &Path, discover: &mut Discover<'_>) -> io::Result<Ended> {
+    crash::watch();
+    let hello = hello(handler);
+    let mut directory = Directory::open(exchange)?;
+    let mut doorbell = found(&directory, || false)?;
+    // A `stop` that is there by now was meant for a former life: its proxy was restarted alone.
+    files::forget_stop(&directory)?;
+    files::write_hello(&directory, &hello)?;
+    // Not by `Path::display`, whose way with broken names is a kilobyte in every handler.
+    let shown = exchange.to_str().unwrap_or("with a name that is not UTF-8");
+    eprintln!("{} {}: ready, exchange directory {shown}", hello.name, hello.version);
+    let mut jobs = Jobs::default();
+    let mut rings = [0; RINGS];
+    while let Some(bell) = &mut doorbell {
+        if files::stop_asked(&directory) {
+            break;
+        }
+        match take_stock(&directory, &mut jobs) {
+            Ok(()) => serve(handler, &directory, &mut jobs, discover),
+            // What is there could not be read: nothing ends because of it, and the next wake-up looks again.
+            Err(error) => eprintln!("{}: cannot read the requests: {error}", hello.name),
+        }
+        let timeout = jobs.next_due().map(|due| due.saturating_duration_since(Instant::now()));
+        let rung = bell.wait(timeout, &mut rings)?;
+        if rings.iter().take(rung).any(|byte| Wake::of(*byte) == Wake::Everything) {
+            jobs.all_due(Instant::now(), |id| crash::wait(&directory, id).is_some());
+        }
+        if !bell.is_current(&directory) {
+            eprintln!("{}: the exchange directory was emptied, announcing again", hello.name);
+            directory = Directory::open(exchange)?;
+            doorbell = found(&directory, || files::stop_asked(&directory))?;
+            if doorbell.is_some() {
+                files::write_hello(&directory, &hello)?;
+            }
+        }
+    }
+    files::remove_hello(&directory);
+    eprintln!("{}: asked to stop", hello.name);
+    Ok(Ended::Stopped)
+}
+
+fn hello(handler: &Handler) -> Hello {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    // std's hash keys are the random number that WASI and native have in common.
+    let mark = std::hash::RandomState::new().build_hasher().finish();
+    Hello {
+        name: handler.name.clone(),
+        version: handler.version.clone(),
+        instance: format!("{mark:016x}"),
+        shared: handler.shared,
+        rescan_ms: handler.rescan.map_or(0, milliseconds),
+        removal_grace_ms: milliseconds(handler.removal_grace),
+    }
+}
+
+/// Waits for the FIFO and opens it: who then says that the handler is ready can be sure that it hears the bell. `None` where
+/// it is told to give up.
+fn found(directory: &Directory, give_up: impl Fn() -> bool) -> io::Result<Option<Doorbell>> {
+    let mut pause = FIRST_LOOK;
+    while !give_up() {
+        if let Some(doorbell) = Doorbell::open(directory)? {
+            return Ok(Some(doorbell));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_LOOK);
+    }
+    Ok(None)
+}
+
+/// Brings the jobs in line with the requests that are there, and the answers with the jobs.
+fn take_stock(directory: &Directory, jobs: &mut Jobs) -> io::Result<()> {
+    let requests = files::requests(directory)?;
+    let files = files::answers(directory)?;
+    let asked = |id| requests.iter().any(|(other, _)| *other == id);
+    let answered = |id| files.iter().any(|file| file.is_answer && file.id == id);
+    jobs.keep(asked);
+    for orphan in files.iter().filter(|file| !asked(file.id)) {
+        files::remove_answer(directory, orphan);
+    }
+    let now = Instant::now();
+    for (id, path) in &requests {
+        let id = *id;
+        let is_full = jobs.len() == limits::REQUESTS;
+        match jobs.get(id) {
+            Some(job) if job.has_written() && !answered(id) => job.lost(now),
+            Some(_) => {}
+            None if is_full => {
+                eprintln!("request {id}: passed over, there are {} already", limits::REQUESTS);
+            }
+            None => match files::request(directory, path, id) {
+                Ok(Some(Ok(request))) => {
+                    let wait = crash::wait(directory, id).unwrap_or_default();
+                    jobs.add(id, Job::new(request, now + wait));
+                }
+                Ok(Some(Err(invalid))) => eprintln!("request {id}: {invalid}"),
+                // Gone between listing and reading: there will be a wake-up for that, too.
+                Ok(None) => {}
+                Err(error) => eprintln!("request {id}: {error}"),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// Looks at every job that is due and writes what changed.
+fn serve(handler: &Handler, directory: &Directory, jobs: &mut Jobs, discover: &mut Discover<'_>) {
+    for id in jobs.due(Instant::now()) {
+        let Some(job) = jobs.get(id) else { continue };
+        let context = Context::new(job.request.properties.clone(), directory);
+        let result = crash::guarded(directory, id, || discover(&job.request, &context));
+        crash::forgive(directory, id);
+        let bytes = checked_answer(id, result).to_json();
+        let now = Instant::now();
+        let written =
+            if job.is_written(&bytes) { Ok(()) } else { files::write_answer(directory, id, &bytes) };
+        match written {
+            Ok(()) => job.wrote(&bytes, now, handler.rescan),
+            Err(error) => {
+                let wait = job.failed(now);
+                eprintln!("answer {id}: {error}; trying again in {} s", wait.as_secs());
+            }
+        }
+    }
+}
+
+/// The answer. A device that the proxy would refuse is told to the author here, as an error that names it.
+fn checked_answer(id: RequestId, result: Result<Vec<akri_exchange::Device>, Failure>) -> Answer {
+    let devices = match result {
+        Ok(devices) => devices,
+        Err(failure) => return Answer { id, outcome: Outcome::Failed(failure) },
+    };
+    for device in &devices {
+        if let Err(invalid) = device.check() {
+            return Answer::failed(
+                id,
+                Failure::unavailable(format!("the handler made a bad device: {invalid}")),
+            );
+        }
+    }
+    Answer::devices(id, devices)
+}

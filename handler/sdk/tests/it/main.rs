@@ -1,0 +1,10 @@
+//! The SDK's loop through its public door: `Handler::run_in` in a thread, the test being the proxy beside it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, too")]
+
+mod answers;
+mod crashes;
+mod exchange;
+mod hostile;
+mod lifecycle;
+mod running;
+mod waking;
