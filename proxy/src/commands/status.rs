@@ -1,0 +1,156 @@
+//! `akri-proxy status`.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use akri_exchange::{Answer, Hello, Outcome, layout, limits};
+use anyhow::{Context, bail};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::show::{Output, table};
+use crate::exchange::{Bell, ExchangeDir};
+use crate::http::STATUS;
+use crate::state::{Condition, HandlerState, JobState, State};
+
+/// How long a running proxy may take to say how it is.
+const ANSWER: Duration = Duration::from_secs(5);
+/// The most that is read of it.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// Asks the running proxy; where none answers, reads the exchange directory, which knows less.
+///
+/// Examples:
+///   akri-proxy status
+///   kubectl exec POD -c proxy -- akri-proxy status -o json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Where the proxy serves its metrics
+    #[arg(long, env = "METRICS_ADDRESS", default_value = "127.0.0.1:9181")]
+    address: String,
+    /// The directory that handler and proxy share
+    #[arg(long, env = "EXCHANGE_DIRECTORY", default_value = layout::DEFAULT_DIRECTORY)]
+    exchange: PathBuf,
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
+    let asked = match args.address.parse::<SocketAddr>() {
+        Ok(address) => {
+            tokio::time::timeout(ANSWER, ask(address)).await.unwrap_or_else(|_| bail!("no answer"))
+        }
+        Err(_) => Err(anyhow::anyhow!("{} is no ADDRESS:PORT", args.address)),
+    };
+    let state = match asked {
+        Ok(state) => state,
+        Err(unreachable) => {
+            let state = read(&args.exchange).with_context(|| {
+                format!(
+                    "no proxy answers at {} ({unreachable:#}), and the exchange directory cannot be read",
+                    args.address
+                )
+            })?;
+            eprintln!(
+                "no proxy answers at {} ({unreachable:#}); this is what the exchange directory shows",
+                args.address
+            );
+            state
+        }
+    };
+    let mut out = std::io::stdout().lock();
+    match args.output {
+        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?,
+        Output::Table => show(&mut out, &state)?,
+    }
+    Ok(())
+}
+
+async fn ask(mut address: SocketAddr) -> anyhow::Result<State> {
+    // The variable says where the proxy listens, which may be every address of the pod.
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = hyper::Request::get(STATUS).header("host", "localhost").body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    if !response.status().is_success() {
+        bail!("what listens there is no akri-proxy: {}", response.status());
+    }
+    let body =
+        Limited::new(response.into_body(), MOST_BYTES).collect().await.map_err(anyhow::Error::from_boxed)?;
+    Ok(serde_json::from_slice(&body.to_bytes())?)
+}
+
+/// What can be told without a proxy: who announced itself, whether it lives, what was answered.
+fn read(exchange: &std::path::Path) -> anyhow::Result<State> {
+    let dir = ExchangeDir::open(exchange).with_context(|| format!("{}", exchange.display()))?;
+    let mut state = State::default();
+    if let Some(bytes) = dir.read(dir.root(), layout::HELLO, limits::HELLO_BYTES)? {
+        let hello = Hello::parse(&bytes).context(layout::HELLO)?;
+        let condition = if Bell::open(&dir)?.is_some() { Condition::Alive } else { Condition::Gone };
+        state.handler = HandlerState {
+            condition,
+            name: Some(hello.name.to_string()),
+            version: Some(hello.version),
+            shared: hello.shared,
+            restarts: 0,
+        };
+    }
+    let answers = match dir.folder(layout::ANSWERS) {
+        // No proxy was ever here: there is nothing more to tell.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(state),
+        answers => answers?,
+    };
+    let mut names = dir.names(&answers, limits::REQUESTS)?;
+    names.sort();
+    for name in names {
+        let Some(id) = layout::request_id(&name) else { continue };
+        let mut job = JobState { id: id.to_string(), ..JobState::default() };
+        let answer = dir.read(&answers, &name, limits::ANSWER_BYTES).map_err(anyhow::Error::from);
+        match answer.and_then(|bytes| Ok(Answer::parse(&bytes.unwrap_or_default(), id)?.outcome)) {
+            Ok(Outcome::Devices(devices)) => job.devices = Some(devices.len()),
+            Ok(Outcome::Failed(failure)) => job.error = Some(failure.to_string()),
+            Err(error) => job.error = Some(format!("{error:#}")),
+        }
+        state.jobs.push(job);
+    }
+    Ok(state)
+}
+
+fn show(out: &mut impl Write, state: &State) -> std::io::Result<()> {
+    let unknown = || "-".to_owned();
+    let handler = &state.handler;
+    let rows = [
+        ("handler", handler.name.clone().unwrap_or_else(unknown)),
+        ("version", handler.version.clone().unwrap_or_else(unknown)),
+        ("state", handler.condition.as_str().to_owned()),
+        ("restarts", handler.restarts.to_string()),
+        ("shared", handler.shared.to_string()),
+        ("endpoint", state.endpoint.clone().unwrap_or_else(unknown)),
+        ("registered", format!("{} ({} times)", state.registration.registered, state.registration.count)),
+        ("streams", format!("{} open, {} without a list yet", state.streams.open, state.streams.waiting)),
+        ("jobs", state.jobs.len().to_string()),
+    ];
+    for (name, value) in rows {
+        writeln!(out, "{name:<11} {value}")?;
+    }
+    let jobs = state.jobs.iter().map(|job| {
+        let devices = job.devices.map_or_else(unknown, |devices| devices.to_string());
+        [
+            job.id[..12.min(job.id.len())].to_owned(),
+            job.streams.to_string(),
+            devices,
+            job.error.clone().unwrap_or_default(),
+        ]
+    });
+    table(out, ["JOB", "STREAMS", "DEVICES", "LAST ERROR"], jobs.collect())
+}

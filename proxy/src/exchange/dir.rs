@@ -1,0 +1,253 @@
+//! Files of the exchange directory. The handler writes there and is not trusted: no link is followed, nothing but a
+//! regular file is read, and never more than its limit.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use akri_exchange::layout;
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, RawMode, RenameFlags, chmodat, fstat, mkdirat, mknodat, openat,
+    renameat, renameat_with, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+/// The exchange directory, open.
+#[derive(Debug)]
+pub(crate) struct ExchangeDir {
+    path: PathBuf,
+    root: OwnedFd,
+    /// With a setgid directory (a pod's `fsGroup`) the group is the handler's and the world needs nothing;
+    /// without it the world is all that proxy and handler have in common.
+    grouped: bool,
+}
+
+/// Who may do what with something that the proxy makes.
+#[derive(Clone, Copy)]
+enum Access {
+    /// The handler reads.
+    Read,
+    /// The handler reads and writes.
+    Write,
+}
+
+impl ExchangeDir {
+    /// Opens the directory. Changes nothing.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(rustix::fs::CWD, path, flags, Mode::empty())?;
+        let grouped = fstat(&root)?.st_mode & Mode::SGID.as_raw_mode() != 0;
+        Ok(Self { path: path.to_owned(), root, grouped })
+    }
+
+    /// Makes what is missing: the folders first, the FIFO last. Several proxies may do so at once.
+    pub(crate) fn ensure_layout(&self) -> io::Result<()> {
+        self.ensure_folder(&self.root, layout::REQUESTS, Access::Read)?;
+        self.ensure_folder(&self.root, layout::ANSWERS, Access::Write)?;
+        self.ensure_folder(&self.root, layout::INPUTS, Access::Read)?;
+        self.ensure_fifo()
+    }
+
+    /// The directory's path, for watches and messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a folder of the directory, never through a link.
+    pub(crate) fn folder(&self, name: &str) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(&self.root, name, flags, Mode::empty())?)
+    }
+
+    /// The directory itself.
+    pub(crate) fn root(&self) -> &OwnedFd {
+        &self.root
+    }
+
+    /// Makes and opens a folder below a folder, for the handler to read.
+    pub(crate) fn subfolder(&self, parent: impl AsFd, name: &str) -> io::Result<OwnedFd> {
+        self.ensure_folder(&parent, name, Access::Read)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(parent, name, flags, Mode::empty())?)
+    }
+
+    /// Reads a file in a folder. `None` where there is none.
+    pub(crate) fn read(&self, folder: impl AsFd, name: &str, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        // Not blocking, for a FIFO would otherwise hold the proxy up; not controlling, for it may be a terminal.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match openat(folder, name, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => return Err(io::Error::other("it is a link, which is not followed")),
+            Err(errno) => return Err(errno.into()),
+        };
+        let stat = fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let too_large = || io::Error::other(format!("it is larger than {limit} bytes"));
+        if u64::try_from(stat.st_size).unwrap_or(u64::MAX) > limit as u64 {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::with_capacity(stat.st_size.try_into().unwrap_or_default());
+        // One byte more than allowed: a file that grows while it is read is noticed, and not followed.
+        File::from(file).take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > limit { Err(too_large()) } else { Ok(Some(bytes)) }
+    }
+
+    /// Writes a file whole, for the handler to read: a reader sees all of it or none.
+    pub(crate) fn write(&self, folder: impl AsFd, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let temporary = layout::temporary(name, &std::process::id().to_string());
+        let written = self
+            .write_to(&folder, &temporary, bytes)
+            .and_then(|()| renameat(&folder, &temporary, &folder, name).map_err(io::Error::from));
+        if written.is_err() {
+            // What could not be finished must not stay; that it may not even be there is no further error.
+            let _ = unlinkat(&folder, &temporary, AtFlags::empty());
+        }
+        written
+    }
+
+    fn write_to(&self, folder: impl AsFd, name: &str, bytes: &[u8]) -> io::Result<()> {
+        // No fsync: the directory is memory, and a reader of the same kernel sees what was written.
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&folder, name, flags, Mode::from_raw_mode(0o600))?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(if self.grouped { 0o640 } else { 0o644 }))?;
+        File::from(file).write_all(bytes)
+    }
+
+    /// Removes a file. One that is not there is no error.
+    pub(crate) fn remove(&self, folder: impl AsFd, name: &str) -> io::Result<()> {
+        match unlinkat(folder, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Names in a folder, at most `limit` of them; those that are no UTF-8 are none of ours.
+    pub(crate) fn names(&self, folder: impl AsFd, limit: usize) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(folder)? {
+            let name = entry?.file_name().to_str().map(str::to_owned);
+            names.extend(name.ok().filter(|name| !name.starts_with('.')));
+            if names.len() >= limit {
+                break;
+            }
+        }
+        Ok(names)
+    }
+
+    fn ensure_folder(&self, parent: impl AsFd, name: &str, access: Access) -> io::Result<()> {
+        let mode = Mode::from_raw_mode(self.mode(access, 0o111));
+        match mkdirat(&parent, name, mode) {
+            // The umask has taken bits away; only the maker may give them back.
+            Ok(()) => Ok(chmodat(&parent, name, mode, AtFlags::empty())?),
+            Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Makes the FIFO under a name of our own and renames it without replacing, so that there is ever only one.
+    fn ensure_fifo(&self) -> io::Result<()> {
+        match statat(&self.root, layout::WAKE, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Fifo => return Ok(()),
+            Ok(_) => self.remove(&self.root, layout::WAKE)?,
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let temporary = layout::temporary(layout::WAKE, &std::process::id().to_string());
+        let mode = Mode::from_raw_mode(self.mode(Access::Write, 0));
+        self.remove(&self.root, &temporary)?;
+        mknodat(&self.root, &temporary, FileType::Fifo, mode, 0)?;
+        chmodat(&self.root, &temporary, mode, AtFlags::empty())?;
+        match renameat_with(&self.root, &temporary, &self.root, layout::WAKE, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(()),
+            Err(Errno::EXIST) => self.remove(&self.root, &temporary),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn mode(&self, access: Access, execute: RawMode) -> RawMode {
+        let handler = match access {
+            Access::Read => 0o4,
+            Access::Write => 0o6,
+        };
+        let (group, world, setgid) =
+            if self.grouped { (handler, 0, Mode::SGID.as_raw_mode()) } else { (0o4, handler, 0) };
+        let execute = if self.grouped { execute & 0o110 } else { execute };
+        // Only folders hand their group on.
+        (0o600 | group << 3 | world | execute) | if execute == 0 { 0 } else { setgid }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+
+    fn dir() -> (tempfile::TempDir, ExchangeDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ExchangeDir::open(folder.path()).unwrap();
+        dir.ensure_layout().unwrap();
+        (folder, dir)
+    }
+
+    #[test]
+    fn the_layout_is_made_once_and_kept() {
+        let (folder, dir) = dir();
+        let mode = |name: &str| folder.path().join(name).metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(
+            (mode("requests"), mode("answers"), mode("inputs"), mode("wake")),
+            (0o755, 0o757, 0o755, 0o646)
+        );
+        assert!(folder.path().join("wake").metadata().unwrap().file_type().is_fifo());
+        dir.ensure_layout().unwrap();
+        std::fs::remove_file(folder.path().join("wake")).unwrap();
+        std::fs::write(folder.path().join("wake"), "not a FIFO").unwrap();
+        dir.ensure_layout().unwrap();
+        assert!(folder.path().join("wake").metadata().unwrap().file_type().is_fifo());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn in_a_setgid_directory_the_world_gets_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o2770)).unwrap();
+        let dir = ExchangeDir::open(folder.path()).unwrap();
+        dir.ensure_layout().unwrap();
+        dir.write(dir.root(), "x", b"").unwrap();
+        let mode = |name: &str| folder.path().join(name).metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(
+            (mode("requests"), mode("answers"), mode("wake"), mode("x")),
+            (0o2750, 0o2770, 0o660, 0o640)
+        );
+    }
+
+    #[test]
+    fn only_regular_files_within_the_limit_are_read() {
+        let (folder, dir) = dir();
+        let read = |name: &str| dir.read(dir.root(), name, 10);
+        std::fs::write(folder.path().join("ten"), [b'x'; 10]).unwrap();
+        std::fs::write(folder.path().join("eleven"), [b'x'; 11]).unwrap();
+        File::create(folder.path().join("sparse")).unwrap().set_len(10 << 30).unwrap();
+        symlink("ten", folder.path().join("link")).unwrap();
+        assert_eq!(read("ten").unwrap().unwrap().len(), 10);
+        assert!(read("nothing").unwrap().is_none());
+        for bad in ["eleven", "sparse", "link", "wake", "answers"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert!(
+            dir.read(dir.root(), "../ten", 10).is_err()
+                || dir.read(dir.root(), "../ten", 10).unwrap().is_none()
+        );
+    }
+
+    #[test]
+    fn a_folder_that_is_a_link_is_not_entered() {
+        let (folder, dir) = dir();
+        std::fs::remove_dir(folder.path().join("answers")).unwrap();
+        symlink("/etc", folder.path().join("answers")).unwrap();
+        assert!(dir.folder("answers").is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! Waits for changes in directories without waking up for anything else.
+
+use std::ffi::OsString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::io::Errno;
+use tokio::io::unix::AsyncFd;
+
+use crate::watched::watched;
+
+/// Room for a batch of events. More of them than fit are read by the next turn.
+const BUFFER: usize = 4096;
+
+/// An inotify instance.
+#[derive(Debug)]
+pub(crate) struct Inotify {
+    fd: AsyncFd<OwnedFd>,
+}
+
+/// Which directory an event came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Watch(i32);
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// Where; `None` when events were lost ([`Event::overflow`]).
+    pub(crate) watch: Option<Watch>,
+    /// The entry in the directory; `None` for the directory itself.
+    pub(crate) name: Option<OsString>,
+    /// The kernel lost events: everything has to be looked at.
+    pub(crate) overflow: bool,
+    /// The watch is gone, with its directory.
+    pub(crate) ended: bool,
+}
+
+impl Inotify {
+    /// A new instance; needs a tokio runtime.
+    pub(crate) fn new() -> io::Result<Self> {
+        let fd = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        Ok(Self { fd: watched(fd, tokio::io::Interest::READABLE)? })
+    }
+
+    /// Watches a directory. Adding one twice gives the same watch.
+    pub(crate) fn add(&self, path: &Path, flags: WatchFlags) -> io::Result<Watch> {
+        let flags = flags | WatchFlags::ONLYDIR | WatchFlags::DONT_FOLLOW;
+        Ok(Watch(inotify::add_watch(self.fd.get_ref(), path, flags)?))
+    }
+
+    /// Watches one file.
+    pub(crate) fn add_file(&self, path: &Path, flags: WatchFlags) -> io::Result<Watch> {
+        Ok(Watch(inotify::add_watch(self.fd.get_ref(), path, flags | WatchFlags::DONT_FOLLOW)?))
+    }
+
+    /// Waits for at least one event and reads what is there. Cancelling loses nothing.
+    pub(crate) async fn events(&self) -> io::Result<Vec<Event>> {
+        loop {
+            let mut guard = self.fd.readable().await?;
+            if let Ok(events) = guard.try_io(|fd| read(fd.get_ref())) {
+                return events;
+            }
+        }
+    }
+}
+
+fn read(fd: &OwnedFd) -> io::Result<Vec<Event>> {
+    let mut buffer = [MaybeUninit::uninit(); BUFFER];
+    let mut reader = Reader::new(fd, &mut buffer);
+    let mut events = Vec::new();
+    loop {
+        match reader.next() {
+            Ok(event) => {
+                let flags = event.events();
+                events.push(Event {
+                    watch: (event.wd() >= 0).then(|| Watch(event.wd())),
+                    name: event.file_name().map(|name| OsString::from_vec(name.to_bytes().to_vec())),
+                    overflow: flags.contains(ReadFlags::QUEUE_OVERFLOW),
+                    ended: flags.contains(ReadFlags::IGNORED),
+                });
+            }
+            Err(Errno::WOULDBLOCK) if events.is_empty() => return Err(io::ErrorKind::WouldBlock.into()),
+            Err(Errno::WOULDBLOCK) => return Ok(events),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        if reader.is_buffer_empty() {
+            return Ok(events);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn changes_are_told_by_watch_and_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let inotify = Inotify::new().unwrap();
+        let watch = inotify.add(folder.path(), WatchFlags::CREATE).unwrap();
+        std::fs::write(folder.path().join("x"), "").unwrap();
+        let events = inotify.events().await.unwrap();
+        assert_eq!(events.len(), 1);
+        assert_eq!((events[0].watch, events[0].name.as_deref()), (Some(watch), Some("x".as_ref())));
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        let events = inotify.events().await.unwrap();
+        assert!(events.iter().any(|event| event.ended));
+    }
+}

@@ -1,0 +1,194 @@
+//! Who dies, hangs, comes back or is replaced, and that no stream sees it.
+
+use std::time::Duration;
+
+use akri_proxy::ServeConfig;
+use akri_proxy::state::Condition;
+
+use crate::support::{
+    Agent, Lists, Place, Process, Proxy, Script, config, discover, eventually, program, requests, soon,
+    try_discover,
+};
+
+async fn start(change: impl FnOnce(ServeConfig) -> ServeConfig) -> (Place, Proxy, Script, Lists, String) {
+    let place = Place::new();
+    let proxy = Proxy::start(change(config(&place))).await;
+    let handler = Script::start(&place.exchange()).await;
+    let mut agent = Agent::start(&place.akri());
+    let endpoint = agent.registered().await.endpoint;
+    let (mut lists, ()) = tokio::join!(discover(&endpoint, "a: 1"), async {
+        handler.list(handler.request().await.0, &["x"]);
+    });
+    assert_eq!(lists.next().await, ["x"]);
+    (place, proxy, handler, lists, endpoint)
+}
+
+#[tokio::test]
+async fn a_dead_handler_ends_no_stream_and_answers_resume_with_the_next() {
+    let (place, proxy, handler, mut lists, endpoint) = start(|config| config).await;
+    drop(handler);
+    proxy.until("the handler's death", |state| state.handler.condition == Condition::Gone).await;
+    lists.stays_silent().await;
+    // The last list stands, for new streams too, and no header waits for the dead.
+    let (mut second, headers) = try_discover(&endpoint, "a: 1", &[]).await.unwrap();
+    assert!(headers < Duration::from_secs(2), "{headers:?}");
+    assert_eq!(second.next().await, ["x"]);
+
+    let handler = Script::start(&place.exchange()).await;
+    let state = proxy.until("a new life", |state| state.handler.condition == Condition::Alive).await;
+    assert_eq!(state.handler.restarts, 1);
+    let (id, _) = handler.request().await;
+    handler.list(id, &["x", "y"]);
+    assert_eq!((lists.next().await.len(), second.next().await.len()), (2, 2));
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn headers_do_not_wait_for_a_dead_handler_and_its_successor_is_told() {
+    let place = Place::new();
+    let proxy = Proxy::start(config(&place)).await;
+    let handler = Script::start(&place.exchange()).await;
+    let mut agent = Agent::start(&place.akri());
+    let endpoint = agent.registered().await.endpoint;
+    drop(handler);
+    proxy.until("the handler's death", |state| state.handler.condition == Condition::Gone).await;
+    let (mut lists, headers) = try_discover(&endpoint, "a: 1", &[]).await.unwrap();
+    assert!(headers < Duration::from_secs(2), "{headers:?}");
+    lists.stays_silent().await;
+    let mut handler = Script::start(&place.exchange()).await;
+    handler.woken().await;
+    handler.list(handler.request().await.0, &["late"]);
+    assert_eq!(lists.next().await, ["late"]);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn headers_wait_a_bounded_moment_for_a_handler_that_lives() {
+    let place = Place::new();
+    let first_answer = Duration::from_millis(200);
+    let proxy = Proxy::start(ServeConfig { first_answer, ..config(&place) }).await;
+    let handler = Script::start(&place.exchange()).await;
+    let mut agent = Agent::start(&place.akri());
+    let endpoint = agent.registered().await.endpoint;
+    let (mut lists, headers) = try_discover(&endpoint, "a: 1", &[]).await.unwrap();
+    assert!(headers >= first_answer && headers < Duration::from_secs(5), "{headers:?}");
+    handler.list(handler.request().await.0, &["x"]);
+    assert_eq!(lists.next().await, ["x"]);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_hung_handler_is_seen_and_forgiven() {
+    let answer_deadline = Duration::from_millis(100);
+    let first_answer = Duration::from_millis(20);
+    let (_place, proxy, mut handler, mut lists, endpoint) =
+        start(|config| ServeConfig { answer_deadline, first_answer, ..config }).await;
+    handler.woken().await;
+    // It neither reads its wake-ups nor answers.
+    let mut second = discover(&endpoint, "b: 2").await;
+    proxy.until("a hung handler", |state| state.handler.condition == Condition::Hung).await;
+    lists.stays_silent().await;
+    second.stays_silent().await;
+    // For one that hangs no header waits.
+    let (_third, headers) = try_discover(&endpoint, "c: 3", &[]).await.unwrap();
+    assert!(headers < Duration::from_secs(2), "{headers:?}");
+    handler.woken().await;
+    for (id, request) in handler.requests(3).await {
+        handler.list(id, &[request.details_text.as_str()]);
+    }
+    assert_eq!(second.next().await, ["b: 2"]);
+    proxy.until("forgiveness", |state| state.handler.condition == Condition::Alive).await;
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn another_version_takes_over_without_a_stream_noticing() {
+    let (place, proxy, handler, mut lists, _endpoint) = start(|config| config).await;
+    let newer = Script::start_named(&place.exchange(), "debugEcho", "2.0").await;
+    drop(handler);
+    let state = proxy.until("the newer one", |state| state.handler.version.as_deref() == Some("2.0")).await;
+    assert_eq!((state.handler.condition, state.handler.restarts), (Condition::Alive, 1));
+    newer.list(newer.request().await.0, &["x", "y"]);
+    assert_eq!(lists.next().await, ["x", "y"]);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn an_emptied_exchange_is_put_back() {
+    let (place, proxy, handler, mut lists, _endpoint) = start(|config| config).await;
+    for name in ["requests", "answers", "inputs"] {
+        std::fs::remove_dir_all(place.exchange().join(name)).unwrap();
+    }
+    std::fs::remove_file(place.exchange().join("wake")).unwrap();
+    eventually("a request", || {
+        place.exchange().join("requests").exists() && requests(&place.exchange()).len() == 1
+    })
+    .await;
+    assert!(handler.rung(), "the handler at the old FIFO has to hear of it");
+    drop(handler);
+    let handler = Script::start(&place.exchange()).await;
+    handler.list(handler.request().await.0, &["back"]);
+    assert_eq!(lists.next().await, ["back"]);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_input_wakes_the_handler_for_everything() {
+    let (place, proxy, mut handler, _lists, _endpoint) = start(|config| config).await;
+    handler.woken().await;
+    std::fs::write(place.exchange().join("inputs").join("availability"), "OFFLINE").unwrap();
+    handler.woken_by(b'a').await;
+    std::fs::remove_file(place.exchange().join("inputs").join("availability")).unwrap();
+    handler.woken_by(b'a').await;
+    proxy.stop().await;
+}
+
+/// The proxy's process is killed: its successor finds job and answer, also while the handler is dead.
+#[tokio::test]
+async fn a_killed_proxys_job_and_answer_are_found_by_its_successor() {
+    let place = Place::new();
+    let mut agent = Agent::start(&place.akri());
+    let first = Process::start(program(&place).arg("serve"));
+    let handler = Script::start(&place.exchange()).await;
+    let endpoint = agent.registered().await.endpoint;
+    let (mut lists, ()) = tokio::join!(discover(&endpoint, "a: 1"), async {
+        handler.list(handler.request().await.0, &["x"]);
+    });
+    lists.next().await;
+    first.kill();
+    assert!(lists.end().await.is_err());
+    assert_eq!(requests(&place.exchange()).len(), 1);
+    drop(handler);
+
+    let mut second = Process::start(program(&place).arg("serve"));
+    assert_eq!(agent.registered().await.endpoint, endpoint);
+    let mut lists = discover(&endpoint, "a: 1").await;
+    assert_eq!(lists.next().await, ["x"]);
+    assert_eq!(requests(&place.exchange()).len(), 1);
+    drop(lists);
+    eventually("the job's end", || requests(&place.exchange()).is_empty()).await;
+
+    second.signal(rustix::process::Signal::TERM);
+    assert!(soon("the end", second.end()).await.success());
+}
+
+/// With an agent, a stream and a handler that is not due, nothing wakes the processor.
+#[tokio::test]
+async fn waiting_costs_no_wake_ups() {
+    let place = Place::new();
+    let mut agent = Agent::start(&place.akri());
+    let proxy = Process::start(program(&place).arg("serve"));
+    let handler = Script::start(&place.exchange()).await;
+    let endpoint = agent.registered().await.endpoint;
+    let (mut lists, ()) = tokio::join!(discover(&endpoint, "a: 1"), async {
+        handler.list(handler.request().await.0, &["x"]);
+    });
+    lists.next().await;
+    // The repetition, the one second to ready: after that there is nothing more to do. (The answer's deadline of 10 s
+    // is a timer that is set once and would be one wake-up.)
+    lists.next().await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let before = proxy.sleeps();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(proxy.sleeps() - before, 0);
+}
