@@ -1,0 +1,198 @@
+//! `wasm-image build`
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use anyhow::{Context, bail};
+use wasm_image::{
+    AllowedImports, Built, Contents, EntryName, KeyValue, NativeBinary, Output, Platform, Recipe, Reference,
+    Timestamp, User, spec,
+};
+
+use crate::output::Format;
+
+/// Build an image from a WebAssembly module, or from static binaries
+///
+/// A module gives one image for linux/amd64, linux/arm64 and wasi/wasm. Equal input gives equal digests: no time is
+/// recorded unless SOURCE_DATE_EPOCH or --created says one. The output appears when it is complete, or not at all;
+/// an older image in its place is replaced.
+#[derive(clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Args {
+    /// The module: a WASI preview 1 command (wasm32-wasip1)
+    #[arg(required_unless_present = "native", conflicts_with = "native")]
+    module: Option<PathBuf>,
+
+    /// Pack a static binary instead of a module; repeat it for several platforms
+    #[arg(long, value_name = "[PLATFORM=]BINARY")]
+    native: Vec<NativeArg>,
+
+    /// The platform of a --native binary that names none [default: what its ELF header says]
+    #[arg(long, requires = "native", value_name = "OS/ARCH")]
+    platform: Option<Platform>,
+
+    /// The image's name and tag
+    #[arg(long, value_name = "REFERENCE")]
+    tag: Reference,
+
+    /// An image layout in this folder, or an oci-archive if it ends in .tar
+    #[arg(long, value_name = "DIR|FILE.tar")]
+    output: PathBuf,
+
+    /// Write an oci-archive whatever the output's name
+    #[arg(long)]
+    archive: bool,
+
+    /// The name of the file in the image [default: the input's, without .wasm]
+    #[arg(long)]
+    name: Option<EntryName>,
+
+    /// Who runs it: uid or uid:gid
+    #[arg(long, default_value = "65532:65532")]
+    user: User,
+
+    /// Add to the environment; may be repeated
+    #[arg(long, value_name = "K=V")]
+    env: Vec<KeyValue>,
+
+    /// A default argument after the entry point; may be repeated
+    #[arg(long = "arg", visible_alias = "cmd", value_name = "ARG", allow_hyphen_values = true)]
+    args: Vec<String>,
+
+    /// Add a label to the configuration; may be repeated
+    #[arg(long, value_name = "K=V")]
+    label: Vec<KeyValue>,
+
+    /// Add an annotation to index and manifests, or replace a standard one; may be repeated
+    #[arg(long, value_name = "K=V")]
+    annotation: Vec<KeyValue>,
+
+    /// The version of what is packed [default: the tag]
+    #[arg(long, value_name = "VERSION")]
+    image_version: Option<String>,
+
+    /// The licences of what is packed, an SPDX expression
+    #[arg(long, value_name = "SPDX")]
+    licenses: Option<String>,
+
+    /// When the image was made, RFC 3339 [default: SOURCE_DATE_EPOCH if set, else not recorded]
+    #[arg(long, value_name = "TIME")]
+    created: Option<Timestamp>,
+
+    /// Seconds since 1970: the time of the files in tars, and of the image
+    #[arg(long, env = spec::ENV_SOURCE_DATE_EPOCH, value_name = "SECONDS", hide_env_values = true)]
+    source_date_epoch: Option<Timestamp>,
+
+    /// Accept imports from modules other than wasi_snapshot_preview1
+    #[arg(long, conflicts_with = "native")]
+    allow_imports: bool,
+
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    print: Format,
+}
+
+const HELP: &str = "\
+Examples:
+  wasm-image build hello.wasm --tag localhost/hello:dev --output hello.tar
+  wasm-image build hello.wasm --tag ghcr.io/me/hello:1.0 --output hello/ --licenses Apache-2.0 \\
+      --annotation org.opencontainers.image.source=https://github.com/me/hello
+  wasm-image build --native akri-proxy --tag localhost/akri-proxy:dev --output proxy.tar --user 0 --arg serve
+  wasm-image build --native linux/amd64=a/proxy --native linux/arm64=b/proxy \\
+      --tag localhost/proxy:dev --output proxy.tar
+
+Exit codes: 0 built, 1 failed (no output is left), 2 the command line is wrong";
+
+/// `BINARY` or `PLATFORM=BINARY`.
+#[derive(Clone, Debug)]
+struct NativeArg(NativeBinary);
+
+impl FromStr for NativeArg {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Only what begins as a platform does is one: a path may hold an equals sign too.
+        let binary = match text.split_once('=') {
+            Some((platform, path)) if platform.starts_with("linux/") => {
+                NativeBinary { platform: Some(platform.parse()?), path: path.into() }
+            }
+            _ => NativeBinary { platform: None, path: text.into() },
+        };
+        if binary.path.as_os_str().is_empty() {
+            bail!("the path of the binary is empty");
+        }
+        Ok(Self(binary))
+    }
+}
+
+impl Args {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let format = self.print;
+        let output = if self.archive {
+            Output::Archive(self.output.clone())
+        } else {
+            Output::from_path(self.output.clone())
+        };
+        let recipe = self.recipe();
+        let built = wasm_image::build(&recipe, &output)
+            .with_context(|| format!("cannot build {}", recipe.reference))?;
+        format.print(&Summary(built))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn recipe(self) -> Recipe {
+        let default = self.platform;
+        let contents = match self.module {
+            Some(path) => {
+                let imports = if self.allow_imports { AllowedImports::Any } else { AllowedImports::Wasi };
+                Contents::Module { path, imports }
+            }
+            None => Contents::Native(
+                self.native
+                    .into_iter()
+                    .map(|NativeArg(binary)| NativeBinary {
+                        platform: binary.platform.or_else(|| default.clone()),
+                        path: binary.path,
+                    })
+                    .collect(),
+            ),
+        };
+        Recipe {
+            contents,
+            reference: self.tag,
+            name: self.name,
+            user: self.user,
+            env: self.env,
+            args: self.args,
+            labels: self.label,
+            annotations: self.annotation,
+            version: self.image_version,
+            licenses: self.licenses,
+            created: self.created.or(self.source_date_epoch),
+            modified: self.source_date_epoch.unwrap_or_default(),
+        }
+    }
+}
+
+/// What was built, printed.
+#[derive(serde::Serialize)]
+#[serde(transparent)]
+struct Summary(Built);
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let built = &self.0;
+        writeln!(f, "{}", built.reference)?;
+        writeln!(f, "  output      {}", built.path.display())?;
+        writeln!(f, "  digest      {}", built.digest)?;
+        writeln!(f, "  size        {} bytes in all", built.size)?;
+        writeln!(f, "  entrypoint  {}", built.entrypoint)?;
+        for manifest in &built.manifests {
+            let platform = manifest.platform.to_string();
+            writeln!(f, "  {platform:<11} {}, layer of {} bytes", manifest.digest, manifest.layer_size)?;
+        }
+        Ok(())
+    }
+}

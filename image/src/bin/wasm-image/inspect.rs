@@ -1,0 +1,40 @@
+//! `wasm-image inspect`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use wasm_image::Limits;
+
+use crate::output::Format;
+
+/// Verify an image layout or oci-archive and print what is in it
+///
+/// Every digest, size and diff_id that can be reached is computed anew. Nothing in the input is trusted: links,
+/// devices and paths that point outside are refused, documents over 4 MiB are not parsed.
+#[derive(clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Args {
+    /// A folder or a tar file
+    #[arg(value_name = "LAYOUT|ARCHIVE")]
+    path: PathBuf,
+
+    /// How the result is printed
+    #[arg(long = "output", short, value_enum, default_value_t)]
+    output: Format,
+}
+
+const HELP: &str = "\
+Examples:
+  wasm-image inspect hello.tar
+  wasm-image inspect hello/ -o json | jq '.images[0].digest'
+
+Exit codes: 0 all is right (there may be notes), 1 something is wrong (every finding is listed), 2 usage";
+
+impl Args {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let report = wasm_image::inspect(&self.path, &Limits::default()).context("cannot inspect")?;
+        self.output.print(&report)?;
+        Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

@@ -1,0 +1,68 @@
+//! `wasm-image`: the command line over the library of the same name.
+
+mod build;
+mod check;
+mod completions;
+mod inspect;
+mod output;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Build, check and inspect OCI images of WebAssembly modules and static binaries, without Docker
+#[derive(Parser)]
+#[command(name = "wasm-image", version, after_help = HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const HELP: &str = "\
+Examples:
+  wasm-image build hello.wasm --tag localhost/hello:dev --output hello.tar
+  ctr -n k8s.io images import hello.tar
+
+  wasm-image inspect hello.tar
+  wasm-image check hello.wasm --max-size 130000 --max-gzip 55000
+
+Exit codes:
+  0  done, and nothing is wrong
+  1  failed, or what was looked at is wrong
+  2  the command line is wrong";
+
+#[derive(Subcommand)]
+enum Command {
+    Build(Box<build::Args>),
+    Inspect(inspect::Args),
+    Check(check::Args),
+    Completions(completions::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Build(args) => args.run(),
+        Command::Inspect(args) => args.run(),
+        Command::Check(args) => args.run(),
+        Command::Completions(args) => args.run(),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            // Nothing can be done if even this fails.
+            let _ = writeln!(io::stderr(), "wasm-image: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

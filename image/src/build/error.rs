@@ -1,0 +1,77 @@
+//! Why an image was not built.
+
+use std::io;
+use std::path::PathBuf;
+
+use oci_spec::OciSpecError;
+
+use crate::elf::ElfError;
+use crate::layout::OutputError;
+use crate::module::ModuleError;
+use crate::platform::Platform;
+use crate::reference::Reference;
+use crate::settings::{EntryName, SettingError};
+
+/// Why an image was not built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// An input cannot be opened.
+    #[error("cannot open {path}")]
+    Open {
+        /// The input.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// An input is a folder, a FIFO or the like.
+    #[error("{0} is no regular file")]
+    NotAFile(PathBuf),
+    /// The module is refused.
+    #[error("cannot pack {path}")]
+    Module {
+        /// The module.
+        path: PathBuf,
+        /// Why not.
+        source: ModuleError,
+    },
+    /// The module needs what WASI does not provide.
+    #[error("cannot pack {path} unless told --allow-imports")]
+    Imports {
+        /// The module.
+        path: PathBuf,
+        /// Which imports these are.
+        source: ModuleError,
+    },
+    /// The binary is refused.
+    #[error("cannot pack {path}")]
+    Native {
+        /// The binary.
+        path: PathBuf,
+        /// Why not.
+        source: ElfError,
+    },
+    /// No binary at all.
+    #[error("there is no binary to pack")]
+    Nothing,
+    /// Two binaries for one platform.
+    #[error("two binaries are for {0}: an image holds one per platform")]
+    SamePlatform(Platform),
+    /// Binaries of different names.
+    #[error("the binaries have different names ({0} and {1}): say which one the image uses with --name")]
+    DifferentNames(EntryName, EntryName),
+    /// A new image has no digest to be asked for.
+    #[error("a new image is named by a tag, not by a digest: {0}")]
+    DigestReference(Box<Reference>),
+    /// A name that cannot be.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The output cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// Writing the image failed.
+    #[error("cannot write the image")]
+    Write(#[source] io::Error),
+    /// A document cannot be put together.
+    #[error("cannot put the image's documents together")]
+    Document(#[from] OciSpecError),
+}

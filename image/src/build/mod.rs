@@ -1,0 +1,110 @@
+//! From a module or static binaries to an image. `program` judges the inputs, `documents` says what the image says,
+//! `layout` writes it.
+
+mod documents;
+mod error;
+mod program;
+mod recipe;
+
+use std::io::{self, Seek};
+use std::path::PathBuf;
+
+pub use error::BuildError;
+pub use recipe::{AllowedImports, Contents, NativeBinary, Recipe};
+
+use crate::digest::Digest;
+use crate::layer::LayerFile;
+use crate::layout::{BlobStore, Output, Staging, write_archive};
+use crate::platform::Platform;
+use crate::reference::Reference;
+use crate::timestamp::Timestamp;
+use documents::{Documents, Layer};
+use program::{Part, Program};
+
+/// An image that was built.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Built {
+    /// Its name.
+    pub reference: Reference,
+    /// The digest of its index: the image's own.
+    pub digest: Digest,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The file in it.
+    pub entrypoint: String,
+    /// The bytes of all its blobs.
+    pub size: u64,
+    /// One per platform, in the order of the index.
+    pub manifests: Vec<BuiltManifest>,
+}
+
+/// One platform's part of an image.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct BuiltManifest {
+    /// The platform.
+    pub platform: Platform,
+    /// The manifest's digest.
+    pub digest: Digest,
+    /// The layer's digest.
+    pub layer: Digest,
+    /// The layer's length in bytes.
+    pub layer_size: u64,
+    /// The digest of the uncompressed layer.
+    pub diff_id: Digest,
+}
+
+/// Builds the image that `recipe` describes and puts it in its place.
+pub fn build(recipe: &Recipe, output: &Output) -> Result<Built, BuildError> {
+    let tag = match (recipe.reference.tag(), recipe.reference.digest()) {
+        (Some(tag), None) => tag,
+        _ => return Err(BuildError::DigestReference(Box::new(recipe.reference.clone()))),
+    };
+    let mut program = Program::open(recipe)?;
+    output.check(&program.files()?)?;
+    let staging = Staging::beside(output)?;
+    let store = BlobStore::create(staging.path("layout")).map_err(BuildError::Write)?;
+    let documents = Documents { recipe, tag, file_name: &program.file_name, store: &store };
+    let mut manifests = Vec::new();
+    for part in &mut program.parts {
+        let layer = program_layer(part, &program.file_name, program.mode, recipe.modified, &store)
+            .map_err(BuildError::Write)?;
+        for platform in &part.platforms {
+            manifests.push(documents.manifest(platform, &layer)?);
+        }
+    }
+    let index = documents.index(&manifests)?;
+    let size = total_size(&store).map_err(BuildError::Write)?;
+    match output {
+        Output::Layout(_) => staging.publish_layout(&store)?,
+        Output::Archive(_) => {
+            let file = staging.path("archive.tar");
+            write_archive(&store, &file, recipe.modified).map_err(BuildError::Write)?;
+            staging.publish_file(&file)?;
+        }
+    }
+    Ok(Built {
+        reference: recipe.reference.clone(),
+        digest: index.digest,
+        path: output.path().to_owned(),
+        entrypoint: format!("/{}", program.file_name),
+        size,
+        manifests: manifests.into_iter().map(|(built, _)| built).collect(),
+    })
+}
+
+fn program_layer(
+    part: &mut Part,
+    name: &str,
+    mode: u32,
+    modified: Timestamp,
+    store: &BlobStore,
+) -> io::Result<Layer> {
+    part.file.rewind()?;
+    let file = LayerFile { name, mode, modified, size: part.file.metadata()?.len() };
+    let (blob, diff_id) = store.put(|output| file.write(&part.file, output))?;
+    Ok(Layer { blob, diff_id })
+}
+
+fn total_size(store: &BlobStore) -> io::Result<u64> {
+    store.blob_paths()?.iter().map(|path| Ok(store.root().join(path).metadata()?.len())).sum()
+}

@@ -1,0 +1,30 @@
+//! Looks through an image layout or archive and trusts nothing in it: every digest, size and `diff_id` is computed
+//! anew, documents are read within limits, paths are opened without following links.
+
+mod limits;
+mod problem;
+mod report;
+mod source;
+mod tar_index;
+mod tree;
+mod unpack;
+mod verify;
+mod walk;
+mod wire;
+
+use std::path::Path;
+
+pub use limits::Limits;
+pub use problem::{Finding, Problem, Severity};
+pub use report::{ConfigSummary, Node, Report};
+pub use source::{InputKind, InspectError};
+
+use source::Source;
+use walk::Walk;
+
+/// Verifies the layout or archive at `path`. What is wrong with its content stands in the report; an error means
+/// that there is no such thing to look at.
+pub fn inspect(path: &Path, limits: &Limits) -> Result<Report, InspectError> {
+    let (source, findings) = Source::open(path, limits)?;
+    Ok(Walk::new(&source, limits, findings).run(path))
+}

@@ -1,0 +1,155 @@
+//! A report as a tree for people. Whatever comes from the image is escaped: no string of a stranger moves the cursor.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+
+use super::{InputKind, Node, Report, Severity};
+use crate::spec;
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            InputKind::Layout => "image layout",
+            InputKind::Archive => "oci-archive",
+        };
+        let blobs = if self.blobs == 1 { "blob" } else { "blobs" };
+        writeln!(
+            f,
+            "{} ({kind}, {} intact {blobs}, {})",
+            self.path.display(),
+            self.blobs,
+            Bytes(self.bytes)
+        )?;
+        for (number, image) in self.images.iter().enumerate() {
+            branch(f, image, "", number + 1 == self.images.len())?;
+        }
+        for finding in &self.findings {
+            let severity = match finding.problem.severity() {
+                Severity::Error => "error",
+                Severity::Note => "note",
+            };
+            writeln!(f, "{severity}: {}: {}", Clean(&finding.at), Clean(&finding.problem.to_string()))?;
+        }
+        let errors =
+            self.findings.iter().filter(|finding| finding.problem.severity() == Severity::Error).count();
+        match errors {
+            0 if self.findings.is_empty() => writeln!(f, "verified: every digest, size and diff_id is right"),
+            0 => writeln!(f, "no errors"),
+            1 => writeln!(f, "1 error"),
+            errors => writeln!(f, "{errors} errors"),
+        }
+    }
+}
+
+fn branch(f: &mut Formatter<'_>, node: &Node, indent: &str, last: bool) -> fmt::Result {
+    let (fork, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+    write!(f, "{indent}{fork}{}", role(node))?;
+    if let Some(platform) = &node.platform {
+        write!(f, " {}", Clean(platform))?;
+    }
+    match &node.digest {
+        Some(digest) => writeln!(f, " {digest} {}", Bytes(node.size))?,
+        None => writeln!(f, " (no digest)")?,
+    }
+    let indent = format!("{indent}{below}");
+    let bar = if node.children.is_empty() { "  " } else { "│ " };
+    map(f, &indent, bar, &node.annotations)?;
+    map(f, &indent, bar, &node.document_annotations)?;
+    if let Some(config) = &node.config {
+        let mut line = |name: &str, value: &str| writeln!(f, "{indent}{bar}{name}: {}", Clean(value));
+        line("platform", &config.platform)?;
+        for (name, value) in [("created", &config.created), ("user", &config.user)] {
+            value.iter().try_for_each(|value| line(name, value))?;
+        }
+        for (name, values) in [("entrypoint", &config.entrypoint), ("cmd", &config.cmd)] {
+            if !values.is_empty() {
+                line(name, &format!("{values:?}"))?;
+            }
+        }
+        config.env.iter().try_for_each(|value| line("env", value))?;
+        for (key, value) in &config.labels {
+            line("label", &format!("{key}={value}"))?;
+        }
+    }
+    if let Some(diff_id) = &node.diff_id {
+        writeln!(f, "{indent}{bar}diff_id: {diff_id}")?;
+    }
+    for (number, child) in node.children.iter().enumerate() {
+        branch(f, child, &indent, number + 1 == node.children.len())?;
+    }
+    Ok(())
+}
+
+fn map(f: &mut Formatter<'_>, indent: &str, bar: &str, map: &BTreeMap<String, String>) -> fmt::Result {
+    for (key, value) in map {
+        writeln!(f, "{indent}{bar}{}={}", Clean(key), Clean(value))?;
+    }
+    Ok(())
+}
+
+fn role(node: &Node) -> String {
+    match node.media_type.as_str() {
+        spec::MEDIA_INDEX | spec::MEDIA_DOCKER_LIST => "index".to_owned(),
+        spec::MEDIA_MANIFEST | spec::MEDIA_DOCKER_MANIFEST => "manifest".to_owned(),
+        spec::MEDIA_CONFIG | spec::MEDIA_DOCKER_CONFIG => "config".to_owned(),
+        spec::MEDIA_LAYER => "layer (tar)".to_owned(),
+        spec::MEDIA_LAYER_GZIP | spec::MEDIA_DOCKER_LAYER => "layer (tar+gzip)".to_owned(),
+        spec::MEDIA_LAYER_ZSTD => "layer (tar+zstd)".to_owned(),
+        other => format!("blob ({})", Clean(other)),
+    }
+}
+
+/// A length for people: exact below 10 kB.
+struct Bytes(u64);
+
+impl Display for Bytes {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        const UNITS: [(&str, u64); 3] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+        match UNITS.iter().find(|(_, unit)| self.0 >= *unit && self.0 >= 10_000) {
+            Some((name, unit)) => {
+                let tenths = u128::from(self.0) * 10 / u128::from(*unit);
+                write!(f, "{}.{} {name}", tenths / 10, tenths % 10)
+            }
+            None => write!(f, "{} B", self.0),
+        }
+    }
+}
+
+/// Untrusted text on one line without control characters, cut at a length that a line can bear.
+struct Clean<'a>(&'a str);
+
+impl Display for Clean<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 512;
+        for letter in self.0.chars().take(LONGEST) {
+            // Also what turns the writing direction, by which text can be made to look like other text.
+            let turns =
+                matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if letter.is_control() || turns {
+                write!(f, "{}", letter.escape_unicode())?;
+            } else {
+                write!(f, "{letter}")?;
+            }
+        }
+        if self.0.chars().nth(LONGEST).is_some() { f.write_str("…") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_stays_on_its_line() {
+        assert_eq!(Clean("a\u{1b}[2J\nb").to_string(), "a\\u{1b}[2J\\u{a}b");
+        assert_eq!(Clean(&"x".repeat(600)).to_string().chars().count(), 513);
+    }
+
+    #[test]
+    fn lengths() {
+        for (bytes, text) in [(0, "0 B"), (9_999, "9999 B"), (55_250, "55.2 kB"), (3_000_000, "3.0 MB")] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+        assert!(!Bytes(u64::MAX).to_string().is_empty());
+    }
+}

@@ -1,0 +1,10 @@
+//! Writing image layouts and archives: blobs by digest, and a result that is there whole or not at all.
+
+mod archive;
+mod blobs;
+mod staging;
+
+pub(crate) use archive::write_archive;
+pub(crate) use blobs::{BlobStore, StoredBlob};
+pub(crate) use staging::Staging;
+pub use staging::{Output, OutputError};

@@ -1,0 +1,37 @@
+//! Builds, checks and inspects OCI images of WebAssembly modules and of static binaries, without Docker.
+//!
+//! - [`build()`] packs a module, or one static binary per platform, as an image layout or archive. Equal input gives
+//!   equal digests.
+//! - [`inspect()`] verifies every digest, size and `diff_id` of a layout or archive, which it does not trust.
+//! - [`check()`] holds a module against the rules for a WASI command.
+//!
+//! Each value that a person types is a type here whose only entrance is [`FromStr`](std::str::FromStr). The crate
+//! knows nothing of Akri, talks to no network and runs nothing.
+
+mod build;
+mod check;
+mod digest;
+mod elf;
+mod inspect;
+mod layer;
+mod layout;
+mod module;
+mod platform;
+mod reference;
+mod settings;
+pub mod spec;
+mod timestamp;
+
+pub use build::{AllowedImports, BuildError, Built, BuiltManifest, Contents, NativeBinary, Recipe, build};
+pub use check::{CheckLimits, CheckReport, check};
+pub use digest::{Algorithm, Digest, DigestError};
+pub use elf::ElfError;
+pub use inspect::{
+    ConfigSummary, Finding, InputKind, InspectError, Limits, Node, Problem, Report, Severity, inspect,
+};
+pub use layout::{Output, OutputError};
+pub use module::{CommandKind, ModuleError, ModuleSummary};
+pub use platform::{Platform, PlatformError};
+pub use reference::{Reference, ReferenceError};
+pub use settings::{EntryName, KeyValue, SettingError, User};
+pub use timestamp::{Timestamp, TimestampError};

@@ -1,0 +1,78 @@
+//! Every constant of the OCI image format that this crate reads or writes, each once, with its source.
+
+/// The marker file of an image layout.
+/// <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#oci-layout-file>
+pub const LAYOUT_FILE: &str = "oci-layout";
+/// The only version of the layout there is. Same source.
+pub const LAYOUT_VERSION: &str = "1.0.0";
+/// The entry point of an image layout.
+/// <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#indexjson-file>
+pub const INDEX_FILE: &str = "index.json";
+/// The folder of an image layout that holds `<algorithm>/<hex>`.
+/// <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#blobs>
+pub const BLOBS_DIR: &str = "blobs";
+/// `schemaVersion` of manifests and indexes.
+/// <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md>
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// An image index.
+/// <https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md>
+pub const MEDIA_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// An image manifest. Same source.
+pub const MEDIA_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// An image configuration. Same source.
+pub const MEDIA_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// A plain layer. Same source.
+pub const MEDIA_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// A gzip layer, the one that this crate writes. Same source.
+pub const MEDIA_LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// A zstd layer. Same source.
+pub const MEDIA_LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+
+/// Docker's manifest list, read as an index.
+/// <https://github.com/distribution/distribution/blob/main/docs/content/spec/manifest-v2-2.md>
+pub const MEDIA_DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// Docker's manifest. Same source.
+pub const MEDIA_DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// Docker's configuration. Same source.
+pub const MEDIA_DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// Docker's gzip layer. Same source.
+pub const MEDIA_DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+
+/// Names an image within a layout: the tag, which skopeo, umoci and oras look for.
+/// <https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md>
+pub const ANNOTATION_REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The full name that `ctr images import` gives the image.
+/// <https://github.com/containerd/containerd/blob/main/core/images/annotations.go>
+pub const ANNOTATION_CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// The image's title. <https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md>
+pub const ANNOTATION_TITLE: &str = "org.opencontainers.image.title";
+/// The version of what is packed. Same source.
+pub const ANNOTATION_VERSION: &str = "org.opencontainers.image.version";
+/// When the image was made, RFC 3339. Same source.
+pub const ANNOTATION_CREATED: &str = "org.opencontainers.image.created";
+/// The licences of what is packed, an SPDX expression. Same source.
+pub const ANNOTATION_LICENSES: &str = "org.opencontainers.image.licenses";
+
+/// Marks an ordinary image whose entry point is a wasm module.
+/// <https://github.com/solo-io/wasm/blob/master/spec/spec-compat.md>
+pub const ANNOTATION_WASM_VARIANT: &str = "module.wasm.image/variant";
+/// Run the module by wasm, and what else is in the pod natively: crun then looks at each entry point.
+/// <https://github.com/containers/crun/blob/main/docs/wasm-wasi-on-kubernetes.md>
+pub const WASM_VARIANT_COMPAT_SMART: &str = "compat-smart";
+/// How crun's `compat-smart` knows a module: the entry point's last letters.
+/// <https://github.com/containers/crun/blob/main/src/libcrun/handlers/handler-utils.c>
+pub const WASM_ENTRY_SUFFIXES: [&str; 2] = [".wasm", ".wat"];
+
+/// The one module that a WASI preview 1 command imports from.
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md>
+pub const WASI_MODULE: &str = "wasi_snapshot_preview1";
+/// The function that a WASI command exports: its main program.
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/application-abi.md>
+pub const WASI_START: &str = "_start";
+/// The memory that a WASI command exports for its host. Same source.
+pub const WASI_MEMORY: &str = "memory";
+
+/// Seconds since 1970 that stand in for the clock, so that builds can be repeated.
+/// <https://reproducible-builds.org/specs/source-date-epoch/>
+pub const ENV_SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
