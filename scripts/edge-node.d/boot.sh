@@ -1,0 +1,202 @@
+#!/usr/bin/env bash
+# PID 1 of a node, from the first breath in its PID namespace until it becomes systemd. Started by supervise.sh with
+# NODE_NAME, NODE_RUN, NODE_DIR (paths.sh), NODE_LOWER (the cached root), NODE_CGROUPS (folders, one per line) and
+# NODE_HIERARCHIES (v1 hierarchies as mount options, one per line; empty with cgroup v2) in the environment.
+# Every mount is made in the node's own mount namespace, so all of them vanish with its last process.
+set -euo pipefail
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+
+# The node's address, and the one that its default route goes to: both ends of a veth pair in its own network namespace.
+readonly NODE_ADDRESS=10.200.0.1/24 NODE_GATEWAY=10.200.0.254
+# What does not belong on a node that shares its kernel: settings of the whole machine, its debugging doors, and timers
+# that call out.
+readonly MASKED=(systemd-sysctl.service systemd-udevd.service systemd-modules-load.service apt-daily.timer
+    apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer sys-kernel-debug.mount
+    sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount)
+# What a kubelet insists on. The node cannot change the kernel's settings, but it reads these here.
+readonly TUNABLES=(vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1
+    kernel/keys/root_maxkeys=1000000 kernel/keys/root_maxbytes=25000000)
+
+fail_at() {
+    if [[ ${FAIL_AT:-} == "$1" ]]; then
+        echo "told to fail at $1"
+        exit 1
+    fi
+}
+
+# join: enters the node's cgroups, then the other namespaces; a cgroup namespace starts where its first process is.
+join() {
+    local dir line
+    # /proc still is the host's: so is the PID. Field 22 of the line, the 20th after the name, is the start time.
+    read -r line </proc/self/stat
+    local -a fields
+    read -r -a fields <<<"${line##*) }"
+    printf '%s %s\n' "${line%% *}" "${fields[19]}" >"$NODE_RUN/init.new"
+    mv -- "$NODE_RUN/init.new" "$NODE_RUN/init"
+    while read -r dir; do echo 0 >"$dir/cgroup.procs"; done <<<"$NODE_CGROUPS"
+    fail_at join
+    exec unshare --mount --net --uts --ipc --cgroup --propagation private "$here/boot.sh" inside
+}
+
+inside() {
+    root=$NODE_DIR/root
+    mount_root
+    fail_at root
+    install_files
+    mount_kernel
+    mount_dev
+    mount_shared
+    fail_at mounts
+    hostname "$NODE_NAME"
+    exec 7>"$NODE_RUN/inside"
+    # From here on all commands are the node's own.
+    export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    cd -- "$root"
+    pivot_root . .
+    hash -r
+    umount --lazy .
+    cd /
+    mount --make-rshared /
+    set_up_network
+    make_base_spec
+    fail_at inside
+    echo yes >&7
+    exec 7>&-
+    become_init
+}
+
+# mount_root: the cached root below, the node's own changes above; or a copy, on file systems that refuse overlays.
+mount_root() {
+    if mount -t overlay overlay -o "lowerdir=$NODE_LOWER,upperdir=$NODE_DIR/upper,workdir=$NODE_DIR/work" "$root"; then
+        return
+    fi
+    echo "no overlay here: copying the root"
+    mkdir -p -- "$NODE_DIR/copy"
+    cp --archive --reflink=auto -- "$NODE_LOWER/." "$NODE_DIR/copy"
+    mount --bind -- "$NODE_DIR/copy" "$root"
+}
+
+install_files() {
+    local unit snapshotter=overlayfs
+    cp --recursive --no-preserve=ownership -- "$here/files/." "$root"
+    for unit in "${MASKED[@]}"; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
+    echo "$NODE_NAME" >"$root/etc/hostname"
+    printf '127.0.0.1 localhost\n::1 localhost\n%s %s\n' "${NODE_ADDRESS%/*}" "$NODE_NAME" >"$root/etc/hosts"
+    # For apt, which runs in the host's network; the file may be a link into /run on either side.
+    rm -f -- "$root/etc/resolv.conf"
+    cat /etc/resolv.conf >"$root/etc/resolv.conf" 2>/dev/null || true
+    # containerd's data is on the host's file system, for an overlay cannot be put on top of an overlay. Where even that
+    # one refuses, containerd copies.
+    local try=$NODE_DIR/containerd/try
+    mkdir -p -- "$try"/{lower,upper,work,root}
+    if mount -t overlay overlay -o "lowerdir=$try/lower,upperdir=$try/upper,workdir=$try/work" "$try/root"; then
+        umount "$try/root"
+    else
+        snapshotter=native
+    fi
+    rm -rf -- "$try"
+    echo "$snapshotter" >"$NODE_RUN/snapshotter"
+    sed -i "s/@SNAPSHOTTER@/$snapshotter/" "$root/etc/containerd/config.toml"
+}
+
+# mount_kernel: /proc, /sys and the cgroups. Read-only where the settings are not the node's alone.
+mount_kernel() {
+    local options target
+    mount -t proc proc "$root/proc"
+    mount --bind "$root/proc/sys" "$root/proc/sys"
+    mount --bind "$root/proc/sys/net" "$root/proc/sys/net"
+    mount -o remount,bind,ro "$root/proc/sys"
+    mount -t sysfs sysfs "$root/sys"
+    if [[ -z $NODE_HIERARCHIES ]]; then
+        mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+    else
+        mount -t tmpfs -o mode=0755,nosuid,nodev,noexec tmpfs "$root/sys/fs/cgroup"
+        while read -r options; do
+            target=$root/sys/fs/cgroup/${options#name=}
+            mkdir -- "$target"
+            # A named hierarchy has no controller, and mount wants that said.
+            mount -t cgroup -o "${options/#name=/none,name=}" cgroup "$target" || {
+                echo "cgroup hierarchy $options: refused, and left out"
+                rmdir -- "$target"
+                continue
+            }
+            # cpu,cpuacct is one hierarchy that is known by either name.
+            [[ $options != *,* ]] || link_names "$options"
+        done <<<"$NODE_HIERARCHIES"
+    fi
+    mount -o remount,bind,ro "$root/sys"
+}
+
+link_names() {
+    local -a names
+    local name
+    IFS=, read -r -a names <<<"$1"
+    for name in "${names[@]}"; do ln -s -- "$1" "$root/sys/fs/cgroup/$name"; done
+}
+
+# mount_dev: a /dev of its own, with what a container may have plus what a kubelet and containers with fuse want.
+mount_dev() {
+    local name
+    mount -t tmpfs -o mode=0755,nosuid tmpfs "$root/dev"
+    for name in null zero full random urandom tty kmsg fuse; do
+        [[ -e /dev/$name ]] || continue
+        : >"$root/dev/$name"
+        mount --bind "/dev/$name" "$root/dev/$name"
+    done
+    mkdir -- "$root/dev/pts" "$root/dev/shm"
+    mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts "$root/dev/pts"
+    mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$root/dev/shm"
+    ln -s pts/ptmx "$root/dev/ptmx"
+    ln -s /proc/self/fd "$root/dev/fd"
+    for name in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${name%:*}" "$root/dev/${name#*:}"; done
+}
+
+# mount_shared: what the host and the node both see, and what must not be on the overlay.
+mount_shared() {
+    local pair
+    mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs "$root/run"
+    mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$root/tmp"
+    for pair in "$NODE_RUN/containerd:run/containerd" "$NODE_RUN/akri:var/lib/akri" "$NODE_DIR/share:share" \
+        "$NODE_DIR/containerd:var/lib/containerd"; do
+        mkdir -p -- "$root/${pair#*:}"
+        mount --bind -- "${pair%%:*}" "$root/${pair#*:}"
+    done
+    mkdir -- "$root/run/tunables"
+    for pair in "${TUNABLES[@]}"; do
+        [[ -e $root/proc/sys/${pair%=*} ]] || continue
+        echo "${pair#*=}" >"$root/run/tunables/${pair##*/}"
+        mount --bind "$root/run/tunables/${pair##*/}" "$root/proc/sys/${pair%=*}"
+    done
+}
+
+set_up_network() {
+    ip link set lo up
+    ip link add eth0 type veth peer name uplink
+    ip address add "$NODE_ADDRESS" dev eth0
+    ip link set eth0 up
+    ip link set uplink up
+    ip route add default via "$NODE_GATEWAY"
+}
+
+# make_base_spec: what the runtime handler crun-wasmedge starts from: containerd's own default without the parts that CRI
+# decides per container, and with the annotation that has crun run modules by WasmEdge, and native programs as ever.
+make_base_spec() {
+    ctr oci spec | jq 'del(.process.rlimits, .process.apparmorProfile, .linux.seccomp)
+        | .annotations["module.wasm.image/variant"] = "compat-smart"' >/etc/containerd/crun-wasmedge.json
+}
+
+become_init() {
+    local -a environment=(container=edge-node PATH="$PATH" LANG=C.UTF-8)
+    # The last word keeps systemd from mounting /sys/fs/cgroup/unified, which makes crun refuse.
+    [[ -z $NODE_HIERARCHIES ]] || environment+=(SYSTEMD_PROC_CMDLINE="systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 systemd.legacy_systemd_cgroup_controller=1")
+    exec env -i "${environment[@]}" /sbin/init
+}
+
+case ${1:-} in
+    join) join ;;
+    inside) inside ;;
+    *)
+        echo "started by supervise.sh only" >&2
+        exit 2
+        ;;
+esac
