@@ -8,8 +8,6 @@ pub const REQUEST_BYTES: usize = 4 * 1024 * 1024;
 pub const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of one input file.
 pub const INPUT_BYTES: usize = 64 * 1024;
-/// Input files that a handler looks at; further ones are passed over, in the order of their names.
-pub const INPUTS: usize = 64;
 /// Live requests in one exchange. A node has a handful of Configurations for one handler.
 pub const REQUESTS: usize = 1024;
 /// Devices in one answer. The agent hashes ids to three bytes: beyond this a collision is all but certain.

@@ -19,17 +19,20 @@ impl Error {
     }
 
     /// The text is not JSON from this byte on.
+    #[cold]
     pub(super) fn syntax(what: &str, at: usize) -> Self {
         de::Error::custom(format_args!("{what} at byte {at}"))
     }
 
     /// The same error, seen from the list around the value.
+    #[cold]
     pub(super) fn in_element(mut self, index: usize) -> Self {
         self.prefix(&format!("[{index}]"));
         self
     }
 
     /// The same error, seen from the object around the value.
+    #[cold]
     pub(super) fn in_field(mut self, name: &str) -> Self {
         self.prefix(name);
         self
@@ -82,15 +85,18 @@ impl de::Error for Error {
         Self::at(format!("unknown field `{field}`, expected: {known}"), field)
     }
 
+    #[cold]
     fn missing_field(field: &'static str) -> Self {
         Self::at(format!("missing field `{field}`"), field)
     }
 
+    #[cold]
     fn duplicate_field(field: &'static str) -> Self {
         Self::at(format!("duplicate field `{field}`"), field)
     }
 }
 
+#[cold]
 fn mismatch(what: &str, found: Unexpected<'_>, expected: &dyn Expected) -> Error {
     de::Error::custom(format_args!("invalid {what}: {}, expected {expected}", Found(found)))
 }

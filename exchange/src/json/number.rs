@@ -50,10 +50,13 @@ impl<'a> Number<'a> {
 
     /// As an integer of 64 bits. What has a fraction or an exponent, or is -0, or larger, is none: as in serde_json.
     pub(super) fn integer(self) -> Option<Integer> {
-        if let Ok(number) = self.0.parse() {
-            return Some(Integer::Unsigned(number));
+        match self.0.strip_prefix('-') {
+            None => self.0.parse().ok().map(Integer::Unsigned),
+            Some(digits) => match digits.parse().ok()? {
+                0 => None,
+                magnitude => 0i64.checked_sub_unsigned(magnitude).map(Integer::Signed),
+            },
         }
-        self.0.parse().ok().filter(|number| *number != 0).map(Integer::Signed)
     }
 
     /// As floating point; an error where it is too large. Only what asks for floating point has the code for it.

@@ -42,6 +42,7 @@ impl<'a> Reader<'a> {
 }
 
 /// A value of another kind than is wanted.
+#[cold]
 fn unexpected(token: Token<'_>, expected: &dyn de::Expected) -> Error {
     let found = match &token {
         Token::Number(number) => return number.unexpected(expected),

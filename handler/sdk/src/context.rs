@@ -24,6 +24,11 @@ impl Context {
         Self { properties, inputs: Inputs::Directory(directory.clone()) }
     }
 
+    /// The properties back.
+    pub(crate) fn into_properties(self) -> Properties {
+        self.properties
+    }
+
     /// A context for a handler's own tests, with nothing in it.
     pub fn for_tests() -> Self {
         Self { properties: Properties::default(), inputs: Inputs::Given(Vec::new()) }

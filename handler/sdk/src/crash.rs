@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use akri_exchange::{Answer, Failure, RequestId};
@@ -29,16 +30,19 @@ thread_local! {
 
 /// Sets the hook; done once, before the first job.
 pub(crate) fn watch() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            usual(info);
-            if let Some((id, directory)) = CURRENT.take() {
-                record(&directory, id, info);
-            }
-        }));
-    });
+    // Not std's `Once`, which is a kilobyte in every handler.
+    static WATCHING: Mutex<bool> = Mutex::new(false);
+    let mut watching = WATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+    if std::mem::replace(&mut *watching, true) {
+        return;
+    }
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        usual(info);
+        if let Some((id, directory)) = CURRENT.take() {
+            record(&directory, id, info);
+        }
+    }));
 }
 
 /// Runs the discovery function for one job, with the hook knowing which.

@@ -29,8 +29,12 @@ pub(crate) fn requests(directory: &Directory) -> io::Result<Vec<(RequestId, Stri
     let mut found = Vec::new();
     for proxy in directory.names(layout::REQUESTS)?.unwrap_or_default() {
         let folder = within(layout::REQUESTS, &proxy);
-        // A proxy's folder may vanish while we look; a stray file among the folders is none of ours.
-        let Ok(Some(names)) = directory.names(&folder) else { continue };
+        let names = match directory.names(&folder) {
+            Ok(Some(names)) => names,
+            Err(error) if error.kind() != io::ErrorKind::NotADirectory => return Err(error),
+            // It vanished while we looked, for its proxy left; or a stray file among the folders, which is none of ours.
+            _ => continue,
+        };
         found
             .extend(names.iter().filter_map(|name| Some((layout::request_id(name)?, within(&folder, name)))));
     }
@@ -50,16 +54,18 @@ pub(crate) fn request(
 
 /// What is in the folder of answers, that of requests long gone too.
 pub(crate) fn answers(directory: &Directory) -> io::Result<Vec<AnswerFile>> {
-    let file = |name: String| {
+    let mut files = Vec::new();
+    for name in directory.names(layout::ANSWERS)?.unwrap_or_default() {
         let hidden = name.strip_prefix(layout::TEMPORARY_PREFIX);
         let id = match hidden {
-            Some(hidden) => hidden.split('.').next()?.parse().ok()?,
-            None => layout::request_id(&name)?,
+            Some(hidden) => hidden.split('.').next().and_then(|id| id.parse().ok()),
+            None => layout::request_id(&name),
         };
-        Some(AnswerFile { id, is_answer: hidden.is_none(), path: within(layout::ANSWERS, &name) })
-    };
-    let names = directory.names(layout::ANSWERS)?.unwrap_or_default();
-    Ok(names.into_iter().filter_map(file).collect())
+        if let Some(id) = id {
+            files.push(AnswerFile { id, is_answer: hidden.is_none(), path: within(layout::ANSWERS, &name) });
+        }
+    }
+    Ok(files)
 }
 
 /// Whether an answer with a device list is there, from an earlier life of this handler perhaps.
@@ -141,7 +147,7 @@ fn crash_marker(id: RequestId) -> String {
 }
 
 fn within(folder: &str, name: &str) -> String {
-    [folder, name].join("/")
+    format!("{folder}/{name}")
 }
 
 /// Writes a file whole: under a temporary name, then renamed.

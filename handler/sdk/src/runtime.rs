@@ -48,7 +48,7 @@ pub(crate) fn run(handler: &Handler, exchange: &Path, discover: &mut Discover<'_
         match take_stock(&directory, &mut jobs) {
             Ok(()) => serve(handler, &directory, &mut jobs, discover),
             // What is there could not be read: nothing ends because of it, and the next wake-up looks again.
-            Err(error) => eprintln!("{}: cannot read the requests: {error}", hello.name),
+            Err(error) => eprintln!("cannot read the requests: {error}"),
         }
         let timeout = jobs.next_due().map(|due| due.saturating_duration_since(Instant::now()));
         let rung = bell.wait(timeout, &mut rings)?;
@@ -56,7 +56,7 @@ pub(crate) fn run(handler: &Handler, exchange: &Path, discover: &mut Discover<'_
             jobs.all_due(Instant::now(), |id| crash::wait(&directory, id).is_some());
         }
         if !bell.is_current(&directory) {
-            eprintln!("{}: the exchange directory was emptied, announcing again", hello.name);
+            eprintln!("the exchange directory was emptied, announcing again");
             directory = Directory::open(exchange)?;
             doorbell = found(&directory, || files::stop_asked(&directory))?;
             if doorbell.is_some() {
@@ -65,7 +65,7 @@ pub(crate) fn run(handler: &Handler, exchange: &Path, discover: &mut Discover<'_
         }
     }
     files::remove_hello(&directory);
-    eprintln!("{}: asked to stop", hello.name);
+    eprintln!("asked to stop");
     Ok(Ended::Stopped)
 }
 
@@ -115,7 +115,7 @@ fn take_stock(directory: &Directory, jobs: &mut Jobs) -> io::Result<()> {
             Some(job) if job.has_written() && !answered(id) => job.lost(now),
             Some(_) => {}
             None if is_full => {
-                eprintln!("request {id}: passed over, there are {} already", limits::REQUESTS);
+                eprintln!("request {id}: passed over, there are too many");
             }
             None => match files::request(directory, path, id) {
                 Ok(Some(Ok(request))) => {
@@ -136,8 +136,10 @@ fn take_stock(directory: &Directory, jobs: &mut Jobs) -> io::Result<()> {
 fn serve(handler: &Handler, directory: &Directory, jobs: &mut Jobs, discover: &mut Discover<'_>) {
     for id in jobs.due(Instant::now()) {
         let Some(job) = jobs.get(id) else { continue };
-        let context = Context::new(job.request.properties.clone(), directory);
+        // Lent, not copied: the discovery function gets to see them through the context only.
+        let context = Context::new(std::mem::take(&mut job.request.properties), directory);
         let result = crash::guarded(directory, id, || discover(&job.request, &context));
+        job.request.properties = context.into_properties();
         crash::forgive(directory, id);
         let bytes = checked_answer(id, result).to_json();
         let now = Instant::now();

@@ -113,8 +113,10 @@ impl Exchange {
 
     /// Asks, rings and waits for the answer: whatever was rung for before is done by then.
     pub(crate) fn ask(&self, proxy: u32, details_json: &str) -> (RequestId, Answer) {
+        // Before there is anything to crash over: a handler that looks by itself may be dead when it is rung for.
+        let mut bell = self.bell();
         let id = self.put(proxy, details_json);
-        self.ring(Wake::Requests);
+        let _ = bell.write_all(&[Wake::Requests.byte()]);
         (id, self.answer(id))
     }
 
