@@ -25,7 +25,7 @@ use crate::unix;
 pub(crate) enum AgentError {
     #[error("a live agent owns {0}; ask one handler directly with --endpoint, or use another --directory")]
     Alive(PathBuf),
-    #[error("cannot listen on {path}: {source}")]
+    #[error("cannot listen on {path}")]
     Listen { path: PathBuf, source: io::Error },
 }
 

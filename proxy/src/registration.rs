@@ -38,7 +38,8 @@ pub(crate) struct Registrar {
     pub(crate) shared: Shared,
 }
 
-/// Which socket it is: another file under the name is another agent.
+/// Which socket it is: another file under the name is another agent. With the time when it was made, for a file system may
+/// give a number out again; not the time of its last change of mode or owner, which makes no other agent of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity(u64, u64, i64, i64);
 
@@ -218,7 +219,7 @@ impl SocketWatch {
 fn identity(socket: &Path) -> Option<Identity> {
     let metadata =
         std::fs::symlink_metadata(socket).ok().filter(|metadata| metadata.file_type().is_socket())?;
-    Some(Identity(metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
+    Some(Identity(metadata.dev(), metadata.ino(), metadata.mtime(), metadata.mtime_nsec()))
 }
 
 /// Between half of a time and all of it, so that handlers do not come all at once.

@@ -36,6 +36,14 @@ impl Removals {
         &self.shown
     }
 
+    /// Lets go of all that is held, at once: there is no room for it.
+    pub(crate) fn let_go(&mut self) -> &[Device] {
+        let kept = self.shown.len() - self.held.len();
+        self.shown.truncate(kept);
+        self.held.clear();
+        &self.shown
+    }
+
     /// When the next held device has to go; `None` where none is held.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.held.iter().map(|(_, due)| *due).min()
@@ -106,6 +114,17 @@ mod tests {
         assert_eq!(removals.expire(now + GRACE * 3 / 2).map(ids).as_deref(), Some("c d"));
         assert_eq!(removals.expire(now + GRACE * 3).map(ids).as_deref(), Some("c"));
         assert_eq!(removals.due(), None);
+    }
+
+    #[test]
+    fn where_there_is_no_room_nothing_is_held() {
+        let mut removals = Removals::default();
+        let now = Instant::now();
+        removals.take(list("a b"), GRACE, now);
+        assert_eq!(ids(removals.take(list("c"), GRACE, now)), "c a b");
+        assert_eq!(ids(removals.let_go()), "c");
+        assert_eq!(removals.due(), None);
+        assert_eq!(ids(removals.take(list("c d"), GRACE, now)), "c d");
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub struct Bound {
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The exchange directory cannot be used.
-    #[error("cannot use the exchange directory {path}: {source}")]
+    #[error("cannot use the exchange directory {path}")]
     Exchange {
         /// The directory.
         path: PathBuf,
@@ -79,7 +79,7 @@ pub enum ServeError {
     #[error(transparent)]
     Slot(#[from] SlotError),
     /// An address cannot be had.
-    #[error("cannot listen on {address} for {purpose}: {source}; choose another, or 'off'")]
+    #[error("cannot listen on {address} for {purpose} (choose another, or 'off')")]
     Listen {
         /// What was tried.
         address: SocketAddr,
@@ -89,10 +89,10 @@ pub enum ServeError {
         source: io::Error,
     },
     /// The agent's directory cannot be watched.
-    #[error("cannot watch the discovery handlers' directory: {0}")]
+    #[error("cannot watch the discovery handlers' directory")]
     Watch(#[source] io::Error),
     /// The gRPC server failed.
-    #[error("the server failed: {0}")]
+    #[error("the server failed")]
     Server(#[from] tonic::transport::Error),
 }
 

@@ -40,7 +40,7 @@ pub(crate) enum Listener {
 #[derive(Debug, Error)]
 pub enum SlotError {
     /// The directory or a file in it cannot be used.
-    #[error("cannot use the discovery handlers' directory {path}: {source}")]
+    #[error("cannot use the discovery handlers' directory {path}")]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -60,7 +60,7 @@ pub enum SlotError {
         path: PathBuf,
     },
     /// The port cannot be had.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// What was tried.
         address: SocketAddr,

@@ -63,10 +63,10 @@ pub struct Args {
     shutdown_grace: u64,
     /// A directory below which a handler may hand out device nodes (repeatable; default /dev)
     #[arg(long, env = "ALLOW_DEVICE", value_delimiter = ',', default_value = "/dev")]
-    allow_device: Vec<PathBuf>,
+    allow_device: Vec<String>,
     /// A directory below which a handler may hand out mounts (repeatable; default none)
     #[arg(long, env = "ALLOW_MOUNT", value_delimiter = ',')]
-    allow_mount: Vec<PathBuf>,
+    allow_mount: Vec<String>,
     /// The form of log lines
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
@@ -118,8 +118,13 @@ fn config(args: Args) -> anyhow::Result<ServeConfig> {
         answer_deadline: Duration::from_millis(args.answer_deadline),
         repeat,
         shutdown_grace: Duration::from_millis(args.shutdown_grace),
-        policy: Policy { devices: args.allow_device, mounts: args.allow_mount },
+        policy: Policy { devices: directories(args.allow_device), mounts: directories(args.allow_mount) },
     })
+}
+
+/// A manifest may give an empty variable: that is none.
+fn directories(texts: Vec<String>) -> Vec<PathBuf> {
+    texts.into_iter().filter(|text| !text.is_empty()).map(PathBuf::from).collect()
 }
 
 fn address(option: &str, text: &str) -> anyhow::Result<Option<SocketAddr>> {

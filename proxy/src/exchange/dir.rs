@@ -2,6 +2,7 @@
 //! regular file is read, and never more than its limit.
 
 use std::fs::File;
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ pub(crate) struct ExchangeDir {
     /// With a setgid directory (a pod's `fsGroup`) the group is the handler's and the world needs nothing;
     /// without it the world is all that proxy and handler have in common.
     grouped: bool,
+    /// Our own mark on temporary names. Not the process id: in a container every proxy is process 1.
+    mark: String,
 }
 
 /// Who may do what with something that the proxy makes.
@@ -38,7 +41,8 @@ impl ExchangeDir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(rustix::fs::CWD, path, flags, Mode::empty())?;
         let grouped = fstat(&root)?.st_mode & Mode::SGID.as_raw_mode() != 0;
-        Ok(Self { path: path.to_owned(), root, grouped })
+        let mark = format!("{:016x}", std::hash::RandomState::new().build_hasher().finish());
+        Ok(Self { path: path.to_owned(), root, grouped, mark })
     }
 
     /// Makes what is missing: the folders first, the FIFO last. Several proxies may do so at once.
@@ -98,7 +102,7 @@ impl ExchangeDir {
 
     /// Writes a file whole, for the handler to read: a reader sees all of it or none.
     pub(crate) fn write(&self, folder: impl AsFd, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let temporary = layout::temporary(name, &std::process::id().to_string());
+        let temporary = layout::temporary(name, &self.mark);
         let written = self
             .write_to(&folder, &temporary, bytes)
             .and_then(|()| renameat(&folder, &temporary, &folder, name).map_err(io::Error::from));
@@ -142,10 +146,18 @@ impl ExchangeDir {
         let mode = Mode::from_raw_mode(self.mode(access, 0o111));
         match mkdirat(&parent, name, mode) {
             // The umask has taken bits away; only the maker may give them back.
-            Ok(()) => Ok(chmodat(&parent, name, mode, AtFlags::empty())?),
-            Err(Errno::EXIST) => Ok(()),
-            Err(errno) => Err(errno.into()),
+            Ok(()) => return Ok(chmodat(&parent, name, mode, AtFlags::empty())?),
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
         }
+        let there = statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(there.st_mode) == FileType::Directory {
+            return Ok(());
+        }
+        // A handler put something else in its place. Once more, and then it is an error that is told.
+        self.remove(&parent, name)?;
+        mkdirat(&parent, name, mode)?;
+        Ok(chmodat(&parent, name, mode, AtFlags::empty())?)
     }
 
     /// Makes the FIFO under a name of our own and renames it without replacing, so that there is ever only one.
@@ -156,7 +168,7 @@ impl ExchangeDir {
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let temporary = layout::temporary(layout::WAKE, &std::process::id().to_string());
+        let temporary = layout::temporary(layout::WAKE, &self.mark);
         let mode = Mode::from_raw_mode(self.mode(Access::Write, 0));
         self.remove(&self.root, &temporary)?;
         mknodat(&self.root, &temporary, FileType::Fifo, mode, 0)?;
@@ -241,6 +253,41 @@ mod tests {
             dir.read(dir.root(), "../ten", 10).is_err()
                 || dir.read(dir.root(), "../ten", 10).unwrap().is_none()
         );
+    }
+
+    #[test]
+    fn what_stands_in_the_place_of_a_folder_is_removed() {
+        let (folder, dir) = dir();
+        let answers = folder.path().join("answers");
+        std::fs::remove_dir(&answers).unwrap();
+        std::fs::write(&answers, "not a folder").unwrap();
+        dir.ensure_layout().unwrap();
+        std::fs::remove_dir(&answers).unwrap();
+        symlink("/etc", &answers).unwrap();
+        dir.ensure_layout().unwrap();
+        assert!(answers.symlink_metadata().unwrap().is_dir());
+    }
+
+    /// In containers both are process 1, so nothing may hang on the process id; threads show the same.
+    #[test]
+    fn many_may_make_the_layout_at_once() {
+        for _ in 0..50 {
+            let folder = tempfile::tempdir().unwrap();
+            let ready = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        let dir = ExchangeDir::open(folder.path()).unwrap();
+                        ready.wait();
+                        dir.ensure_layout().unwrap();
+                        let folder = dir.folder("requests").unwrap();
+                        dir.write(folder, "same", b"whole").unwrap();
+                    });
+                }
+            });
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+            assert_eq!(std::fs::read_dir(folder.path().join("requests")).unwrap().count(), 1);
+        }
     }
 
     #[test]

@@ -37,8 +37,7 @@ impl OwnFolder {
     pub(crate) fn take(dir: &ExchangeDir) -> io::Result<Self> {
         let requests = dir.folder(layout::REQUESTS)?;
         for index in 0..MOST_PROXIES {
-            let fd = dir.subfolder(&requests, &layout::proxy_folder(index))?;
-            if let Some(lock) = LockFile::try_take(&fd, layout::LOCK)? {
+            if let Some((fd, lock)) = move_in(dir, &requests, index)? {
                 return Ok(Self { index, fd, lock });
             }
         }
@@ -80,6 +79,22 @@ impl OwnFolder {
         empty(dir, self.index, &self.fd);
         self.lock.remove();
         remove(dir, self.index);
+    }
+}
+
+/// Takes a folder if nobody lives in it. Whoever leaves it removes it, perhaps between our two steps: then once more.
+fn move_in(dir: &ExchangeDir, requests: &OwnedFd, index: u32) -> io::Result<Option<(OwnedFd, LockFile)>> {
+    const TRIES: u32 = 10;
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        let taken = dir
+            .subfolder(requests, &layout::proxy_folder(index))
+            .and_then(|fd| Ok(LockFile::try_take(&fd, layout::LOCK)?.map(|lock| (fd, lock))));
+        match taken {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && left > 0 => {}
+            taken => return taken,
+        }
     }
 }
 

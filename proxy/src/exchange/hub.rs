@@ -13,10 +13,9 @@ use rustix::fs::inotify::WatchFlags;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::folder::{self, ORPHAN_GRACE, Orphans, OwnFolder};
-use super::job::{Job, View};
+use super::job::{Job, MAX_LIST_BYTES, View};
 use super::refusals::Refusals;
 use super::{Bell, ExchangeDir};
-use crate::akri::MAX_RESPONSE_BYTES;
 use crate::inotify::{Event, Inotify, Watch};
 use crate::metrics::Metrics;
 use crate::pb;
@@ -27,8 +26,6 @@ use crate::state::{Condition, JobState, Shared};
 const COMMANDS: usize = 64;
 /// How long after a failed write the exchange is mended again. Only while something is wrong.
 const MEND_AGAIN: Duration = Duration::from_secs(1);
-/// Bytes that the protobuf of a list may have: the agent's limit, less what gRPC adds.
-const MAX_LIST_BYTES: usize = MAX_RESPONSE_BYTES - 1024;
 
 /// What the hub is told.
 #[derive(Clone, Debug)]
@@ -281,7 +278,8 @@ impl Hub {
 
     /// Takes over what a dead predecessor left in our folder, and notes what other dead proxies left in theirs.
     fn inherit(&mut self, now: Instant) -> io::Result<()> {
-        self.inherited = self.own.requests(&self.dir)?.into_iter().collect();
+        let known = |id: &RequestId| self.jobs.contains_key(id);
+        self.inherited = self.own.requests(&self.dir)?.into_iter().filter(|id| !known(id)).collect();
         if !self.inherited.is_empty() {
             tracing::info!(
                 requests = self.inherited.len(),
@@ -338,7 +336,9 @@ impl Hub {
         // A new handler looks at everything by itself; this makes sure that it is watched while it does.
         self.check_at = None;
         let now = Instant::now();
-        self.jobs.values_mut().filter(|job| job.devices().is_none()).for_each(|job| job.awaited = Some(now));
+        // One that it crashed over it may take its time with; its answer says so already.
+        let owed = |job: &&mut Job| job.devices().is_none() && job.failure.is_none();
+        self.jobs.values_mut().filter(owed).for_each(|job| job.awaited = Some(now));
         self.ring(Wake::Requests);
     }
 
@@ -573,6 +573,7 @@ impl Hub {
         if !self.own.is_current(&self.dir) {
             tracing::warn!("the requests of this proxy were taken away, putting them back");
             self.own = OwnFolder::take(&self.dir)?;
+            self.inherit(Instant::now())?;
             let index = self.own.index;
             self.shared.update(|state| state.proxy = index);
         }

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use akri_exchange::{Device, Failure};
+use akri_exchange::{Device, Failure, FailureKind};
+use prost::Message;
 use tokio::sync::watch;
 
+use crate::akri::MAX_RESPONSE_BYTES;
 use crate::pb;
 use crate::removals::Removals;
+
+/// Bytes that the protobuf of a list may have: the agent's limit, less what gRPC adds.
+pub(crate) const MAX_LIST_BYTES: usize = MAX_RESPONSE_BYTES - 1024;
 
 /// What the streams of a job see.
 #[derive(Clone, Debug, Default)]
@@ -59,16 +64,26 @@ impl Job {
     pub(crate) fn listed(&mut self, list: Vec<Device>, grace: Duration, now: Instant) {
         self.awaited = None;
         self.failure = None;
-        let shown = response(self.removals.take(list, grace, now));
+        let mut shown = response(self.removals.take(list, grace, now));
+        if shown.encoded_len() > MAX_LIST_BYTES {
+            // The list alone fits, that was checked; with what is held back it would be more than the agent takes.
+            tracing::warn!("no room to hold removals back: telling them at once");
+            shown = response(self.removals.let_go());
+        }
         self.show(shown);
     }
 
     /// The handler has none. The last list stands.
     pub(crate) fn failed(&mut self, failure: Failure) {
         self.awaited = None;
-        if failure.kind == akri_exchange::FailureKind::InvalidDetails && self.view.borrow().list.is_none() {
-            self.view.send_modify(|view| view.invalid = Some(failure.clone()));
-        }
+        let invalid = (failure.kind == FailureKind::InvalidDetails).then(|| failure.clone());
+        self.view.send_if_modified(|view| {
+            let changed = view.list.is_none() && view.invalid != invalid;
+            if changed {
+                view.invalid = invalid;
+            }
+            changed
+        });
         self.failure = Some(failure);
     }
 

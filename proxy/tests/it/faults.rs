@@ -101,6 +101,32 @@ async fn a_hung_handler_is_seen_and_forgiven() {
     proxy.stop().await;
 }
 
+/// A handler may take its time over a request that it crashed over: it is not hung.
+#[tokio::test]
+async fn a_request_that_failed_is_not_owed_by_the_next_life_of_the_handler() {
+    let answer_deadline = Duration::from_millis(50);
+    let first_answer = Duration::ZERO;
+    let (place, proxy, handler, _lists, endpoint) =
+        start(|config| ServeConfig { answer_deadline, first_answer, ..config }).await;
+    let _crashing = discover(&endpoint, "b: 2").await;
+    let requests = handler.requests(2).await;
+    let (id, _) = requests.iter().find(|(_, request)| request.details_text == "b: 2").unwrap();
+    handler.fail(*id, akri_exchange::Failure::unavailable("crashed"));
+    proxy.until("a failure", |state| state.jobs.iter().any(|job| job.error.is_some())).await;
+    drop(handler);
+    let mut handler = Script::start(&place.exchange()).await;
+    proxy.until("a new life", |state| state.handler.restarts == 1).await;
+    // It listens, and says nothing about the request that it crashed over.
+    for _ in 0..20 {
+        if handler.rung() {
+            handler.woken().await;
+        }
+        tokio::time::sleep(answer_deadline / 4).await;
+    }
+    assert_eq!(proxy.state().await.handler.condition, Condition::Alive);
+    proxy.stop().await;
+}
+
 #[tokio::test]
 async fn another_version_takes_over_without_a_stream_noticing() {
     let (place, proxy, handler, mut lists, _endpoint) = start(|config| config).await;

@@ -181,6 +181,44 @@ async fn removals_are_held_back_for_the_handlers_grace_time_and_additions_are_no
 }
 
 #[tokio::test]
+async fn what_is_held_back_never_makes_a_list_too_large() {
+    let place = Place::new();
+    let proxy = Proxy::start(config(&place)).await;
+    let handler = Script::start_with_grace(&place.exchange(), 60_000).await;
+    let mut agent = Agent::start(&place.akri());
+    let endpoint = agent.registered().await.endpoint;
+    let large = |name: &str| -> Vec<Device> {
+        (0..50).map(|n| Device::new(format!("{name}{n}")).property("L", "x".repeat(60_000))).collect()
+    };
+    let (mut lists, id) = opened(&handler, &endpoint, &["x"]).await;
+    lists.next().await;
+    handler.devices(id, large("a"));
+    assert_eq!(lists.next().await.len(), 51);
+    handler.devices(id, large("b"));
+    assert_eq!(lists.next().await.len(), 50);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn details_that_were_refused_may_be_taken_later() {
+    let (_place, proxy, _agent, handler, endpoint) =
+        start(|config| ServeConfig { first_answer: Duration::from_millis(50), ..config }).await;
+    let (mut lists, id) = tokio::join!(discover(&endpoint, ""), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        handler.request().await.0
+    });
+    handler.fail(id, Failure::invalid_details("bad"));
+    proxy.until("a refusal", |state| state.jobs[0].error.as_deref() == Some("bad")).await;
+    assert_eq!(try_discover(&endpoint, "", &[]).await.err().unwrap().code(), Code::InvalidArgument);
+    handler.fail(id, Failure::unavailable("later"));
+    proxy.until("a wait", |state| state.jobs[0].error.as_deref() == Some("later")).await;
+    let (mut second, _) = try_discover(&endpoint, "", &[]).await.unwrap();
+    handler.list(id, &["x"]);
+    assert_eq!((lists.next().await, second.next().await), (vec!["x".to_owned()], vec!["x".to_owned()]));
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn twenty_streams_of_one_request_are_one_job() {
     let (place, proxy, _agent, handler, endpoint) = start(|config| config).await;
     let opening: Vec<_> = (0..20)
