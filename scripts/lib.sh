@@ -141,3 +141,14 @@ apt_settings() { apt-config dump | grep -E '^Acquire::(Check-|Retries|ForceIPv|h
 path_flags() {
     printf -- '--remap-path-prefix=%s/registry/src= --remap-path-prefix=%s=' "${CARGO_HOME:-$HOME/.cargo}" "$PWD"
 }
+
+# run_from_root ROOT PROGRAM ARG...: becomes a program of a Debian root, through that root's own dynamic loader: so neither
+# root rights nor a chroot are needed, and this machine's libc may be older.
+run_from_root() {
+    local root=$1 program=$2
+    shift 2
+    # /lib64/ld-linux-x86-64.so.2, /lib/ld-linux-aarch64.so.1: where packages have them, a single one in either case.
+    local -a loader=("$root"/usr/lib/*-linux-gnu*/ld-linux-*.so.*)
+    [[ -x ${loader[0]} ]] || die "no dynamic loader in $root: remove that folder and run this again"
+    exec "${loader[0]}" --argv0 "$program" --library-path "${loader[0]%/*}" "$root/usr/bin/$program" "$@"
+}
