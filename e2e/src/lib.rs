@@ -1,0 +1,36 @@
+//! The whole, end to end: plays the kubelet towards containerd and the Akri Agent towards the proxy.
+//!
+//! One story is told on two stages. `story` says what happens and what has to be seen; a `Stage` is where it happens:
+//! - `node_stage`: a pod on a Debian 13 node (`node`: scripts/edge-node), made through the CRI (`cri`) from the very
+//!   DaemonSet that users apply (`manifest`, `pod`);
+//! - `process_stage`: the same handler and proxy as two processes, where there is no root.
+//!
+//! `watch` is `akri-proxy discover --watch`, read line by line; `measure` takes figures; `inspect` shows what crictl
+//! would show. Every wait ends with the event that it waits for, or with an error that says what did not happen.
+//!
+//! It knows no device protocol and no file of the exchange directory but the inputs that people write, too.
+
+pub mod cri;
+pub mod demo;
+pub mod images;
+pub mod inspect;
+pub mod manifest;
+pub mod measure;
+pub mod node;
+pub mod node_stage;
+pub mod pod;
+pub mod process;
+pub mod process_stage;
+pub mod say;
+pub mod stage;
+pub mod story;
+mod uds;
+mod wait;
+pub mod watch;
+
+/// The runtime handler of containerd on the node, and the RuntimeClass that stands for it.
+pub const RUNTIME_HANDLER: &str = "crun-wasmedge";
+/// The annotation by which crun finds modules; the runtime handler's base spec carries it.
+pub const VARIANT_ANNOTATION: &str = "module.wasm.image/variant";
+/// Its value: what ends in `.wasm` is a module, everything else is native.
+pub const VARIANT: &str = "compat-smart";

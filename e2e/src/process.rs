@@ -1,0 +1,110 @@
+//! A process as `/proc` shows it, and how one is started that does not outlive us.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tokio::process::Command;
+
+/// A process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    dir: PathBuf,
+}
+
+impl Process {
+    /// The process of this number in a `/proc`, which may be another PID namespace's.
+    pub fn new(proc: &Path, pid: u32) -> Self {
+        Self { dir: proc.join(pid.to_string()) }
+    }
+
+    /// Whether it is there.
+    pub fn exists(&self) -> bool {
+        self.dir.exists()
+    }
+
+    /// What it says that it runs.
+    pub fn command(&self) -> String {
+        let bytes = std::fs::read(self.dir.join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\0', " ").trim().to_owned()
+    }
+
+    /// Whether it has a file mapped whose name holds this.
+    ///
+    /// # Errors
+    /// Where the process is gone.
+    pub fn maps(&self, name: &str) -> anyhow::Result<bool> {
+        let path = self.dir.join("maps");
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(text.lines().any(|line| line.contains(name)))
+    }
+
+    /// The user that it runs as: real, effective, saved, file system.
+    ///
+    /// # Errors
+    /// Where the process is gone.
+    pub fn users(&self) -> anyhow::Result<Vec<u32>> {
+        let text = self.field("Uid")?;
+        text.split_whitespace().map(|uid| uid.parse().with_context(|| format!("Uid {text:?}"))).collect()
+    }
+
+    /// A field of its `status`, for instance `CapEff`.
+    ///
+    /// # Errors
+    /// Where the process is gone or the field is not there.
+    pub fn field(&self, name: &str) -> anyhow::Result<String> {
+        field(&self.dir, name)
+    }
+
+    /// Resident memory, in bytes.
+    ///
+    /// # Errors
+    /// Where the process is gone.
+    pub fn rss(&self) -> anyhow::Result<u64> {
+        let text = self.field("VmRSS")?;
+        let kib: u64 =
+            text.trim_end_matches("kB").trim().parse().with_context(|| format!("VmRSS {text:?}"))?;
+        Ok(kib * 1024)
+    }
+
+    /// How often its threads have given the processor away by themselves: once for each wake-up.
+    ///
+    /// # Errors
+    /// Where the process is gone.
+    pub fn voluntary_switches(&self) -> anyhow::Result<u64> {
+        let tasks = self.dir.join("task");
+        let mut sum = 0;
+        for task in std::fs::read_dir(&tasks).with_context(|| format!("{}", tasks.display()))? {
+            let text = field(&task?.path(), "voluntary_ctxt_switches")?;
+            sum += text.parse::<u64>().with_context(|| format!("voluntary_ctxt_switches {text:?}"))?;
+        }
+        Ok(sum)
+    }
+}
+
+/// A program that ends with this one also when this one is killed, and cannot clear up.
+pub(crate) fn tied(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
+}
+
+fn field(dir: &Path, name: &str) -> anyhow::Result<String> {
+    let path = dir.join("status");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    Ok(line.with_context(|| format!("{} has no {name}", path.display()))?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process() {
+        let own = Process::new(Path::new("/proc"), std::process::id());
+        assert!(own.exists() && own.rss().unwrap() > 100_000);
+        assert_eq!(own.field("Pid").unwrap(), std::process::id().to_string());
+        assert!(own.voluntary_switches().is_ok() && own.field("Nothing").is_err());
+    }
+}

@@ -1,0 +1,6 @@
+//! The whole, on processes and on a node. Needs what `make image` builds, and for the node root.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, too")]
+
+mod node;
+mod processes;
+mod support;
