@@ -82,6 +82,48 @@ async fn a_killed_handler_ends_no_stream() {
     assert_eq!(lists.next().await, ["foo0"]);
 }
 
+/// The deepest promise: with two proxies, whatever is killed, the agent is never without the full list, and what comes
+/// back has it from its first message on.
+#[tokio::test]
+async fn whatever_is_killed_the_united_list_never_shrinks() {
+    let place = Place::new();
+    let Some((mut agent, proxy, handler, endpoint)) = start(&place).await else { return };
+    let details = "descriptions: [foo0, foo1]";
+    let second = Process::start(program(&place).arg("serve"));
+    let mut endpoints = vec![endpoint, agent.registered().await.endpoint];
+    let (mut proxies, mut handler) = (vec![proxy, second], Some(handler));
+    let mut streams = vec![discover(&endpoints[0], details).await, discover(&endpoints[1], details).await];
+    for stream in &mut streams {
+        assert_eq!(stream.next().await, ["foo0", "foo1"]);
+        assert_eq!(stream.next().await, ["foo0", "foo1"], "the repetition");
+    }
+    for round in 0..12 {
+        let victim = round % 3;
+        if victim == 2 {
+            handler.take().unwrap().kill();
+            handler = Some(Process::start(&mut native_handler(&place).unwrap()));
+        } else {
+            proxies.remove(victim).kill();
+            assert!(streams.remove(victim).end().await.is_err());
+            proxies.insert(victim, Process::start(program(&place).arg("serve")));
+            endpoints[victim] = agent.registered().await.endpoint;
+            let mut stream = discover(&endpoints[victim], details).await;
+            assert_eq!(stream.next().await, ["foo0", "foo1"], "round {round}");
+            assert_eq!(stream.next().await, ["foo0", "foo1"], "the repetition");
+            streams.insert(victim, stream);
+        }
+        for stream in &mut streams {
+            stream.stays_silent().await;
+        }
+    }
+    assert_eq!(requests(&place.exchange()).len(), 2);
+    assert_eq!(
+        std::fs::read_dir(place.akri()).unwrap().count(),
+        5,
+        "two sockets, two locks, the agent's socket"
+    );
+}
+
 #[tokio::test]
 async fn five_thousand_devices_and_a_hundred_jobs() {
     let place = Place::new();

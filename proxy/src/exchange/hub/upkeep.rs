@@ -1,0 +1,129 @@
+//! What happens in the directory, and putting back what is missing there.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Instant;
+
+use akri_exchange::{RequestId, Wake, layout};
+use rustix::fs::inotify::WatchFlags;
+
+use super::{Hub, MEND_AGAIN, Place};
+use crate::exchange::folder::{self, OwnFolder};
+use crate::inotify::Event;
+use crate::state::Condition;
+
+impl Hub {
+    pub(super) fn changed(&mut self, events: &[Event]) {
+        let mut answers = BTreeSet::new();
+        let (mut inputs, mut hello, mut damaged) = (false, false, false);
+        for event in events {
+            if event.overflow {
+                damaged = true;
+                continue;
+            }
+            if event.ended {
+                // Of another proxy it only means that it left; of our own folders, that somebody removed them.
+                let place = event.watch.and_then(|watch| self.watches.remove(&watch));
+                damaged |= !matches!(place, None | Some(Place::Peer(_) | Place::PeerFolder));
+                continue;
+            }
+            let name = event.name.as_deref().and_then(|name| name.to_str()).unwrap_or_default();
+            match event.watch.and_then(|watch| self.watches.get(&watch)) {
+                Some(Place::Answers) => answers.extend(layout::request_id(name)),
+                Some(Place::Inputs) => inputs |= !name.starts_with(layout::TEMPORARY_PREFIX),
+                Some(Place::Root) if name == layout::HELLO => hello = true,
+                Some(Place::Root) => {
+                    let ours = [layout::WAKE, layout::REQUESTS, layout::ANSWERS, layout::INPUTS];
+                    damaged |= name.is_empty() || ours.contains(&name);
+                }
+                Some(Place::Requests) => self.meet_peers(),
+                Some(Place::Peer(index)) => self.orphans.notice(*index, Instant::now()),
+                Some(Place::PeerFolder) => self.meet_peers(),
+                None => {}
+            }
+        }
+        if damaged {
+            self.mend();
+        }
+        if hello {
+            self.meet_handler();
+        }
+        answers.into_iter().for_each(|id| self.answered(id));
+        if inputs {
+            tracing::debug!("an input changed");
+            self.ring(Wake::Everything);
+        }
+    }
+
+    pub(super) fn watch(&mut self) -> io::Result<()> {
+        let path = self.dir.path().to_owned();
+        let renamed = WatchFlags::MOVED_TO;
+        let gone = WatchFlags::DELETE | WatchFlags::MOVED_FROM;
+        let written = renamed | gone | WatchFlags::CLOSE_WRITE;
+        for (name, place, flags) in [
+            ("", Place::Root, renamed | gone),
+            (layout::ANSWERS, Place::Answers, renamed),
+            (layout::INPUTS, Place::Inputs, written),
+            (layout::REQUESTS, Place::Requests, WatchFlags::CREATE),
+        ] {
+            let watch = self.inotify.add(&path.join(name), flags)?;
+            self.watches.insert(watch, place);
+        }
+        self.meet_peers();
+        Ok(())
+    }
+
+    /// Watches the locks of the other proxies.
+    pub(super) fn meet_peers(&mut self) {
+        for index in folder::others(&self.dir, Some(self.own.index)) {
+            let folder = self.dir.path().join(layout::REQUESTS).join(layout::proxy_folder(index));
+            // A proxy makes its folder, then its lock; between the two its lock is not there yet.
+            let watched = match self.inotify.add_file(&folder.join(layout::LOCK), WatchFlags::CLOSE_WRITE) {
+                Ok(watch) => Some((watch, Place::Peer(index))),
+                Err(_) => {
+                    self.inotify.add(&folder, WatchFlags::CREATE).ok().map(|watch| (watch, Place::PeerFolder))
+                }
+            };
+            self.watches.extend(watched);
+        }
+    }
+
+    /// Something is not as it should be: puts everything back that is ours, and looks at everything again.
+    pub(super) fn mend(&mut self) {
+        self.mend_at = None;
+        if let Err(error) = self.put_back() {
+            tracing::error!(%error, "cannot mend the exchange directory, trying again");
+            self.mend_at = Some(Instant::now() + MEND_AGAIN);
+            return;
+        }
+        if !self.bell.as_ref().is_some_and(|bell| bell.is_current(&self.dir)) {
+            // A handler that waits at a FIFO which is gone hears this last ring and comes to the new one.
+            if let Some(bell) = self.bell.take() {
+                bell.ring(Wake::Everything);
+                self.set_condition(Condition::Gone);
+            }
+            self.meet_handler();
+        }
+        let ids: Vec<RequestId> = self.jobs.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.answered(id));
+        self.ring(Wake::Everything);
+    }
+
+    pub(super) fn put_back(&mut self) -> io::Result<()> {
+        self.dir.ensure_layout()?;
+        if !self.own.is_current(&self.dir) {
+            tracing::warn!("the requests of this proxy were taken away, putting them back");
+            self.own = OwnFolder::take(&self.dir)?;
+            self.inherit(Instant::now())?;
+            let index = self.own.index;
+            self.shared.update(|state| state.proxy = index);
+        }
+        let there = self.own.requests(&self.dir)?;
+        for (id, job) in &self.jobs {
+            if !there.contains(id) {
+                self.own.put(&self.dir, *id, &job.request)?;
+            }
+        }
+        self.watch()
+    }
+}
