@@ -90,7 +90,7 @@ async fn whatever_is_killed_the_united_list_never_shrinks() {
     let Some((mut agent, proxy, handler, endpoint)) = start(&place).await else { return };
     let details = "descriptions: [foo0, foo1]";
     let second = Process::start(program(&place).arg("serve"));
-    let mut endpoints = vec![endpoint, agent.registered().await.endpoint];
+    let mut endpoints = [endpoint, agent.registered().await.endpoint];
     let (mut proxies, mut handler) = (vec![proxy, second], Some(handler));
     let mut streams = vec![discover(&endpoints[0], details).await, discover(&endpoints[1], details).await];
     for stream in &mut streams {
