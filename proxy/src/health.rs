@@ -7,8 +7,7 @@
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use crate::registration::settled;
-use crate::state::{Condition, Shared, State};
+use crate::state::{Condition, SETTLE, Shared, State};
 
 /// The service name for readiness probes. The empty name, the server as a whole, is the same.
 pub const READINESS: &str = "readiness";
@@ -38,7 +37,7 @@ pub(crate) async fn report(shared: Shared, reporter: HealthReporter) {
         };
         if why.is_none() && settled_for != registrations {
             // Registered (again): the agent needs a moment to open its streams. What happens meanwhile is seen after.
-            settled().await;
+            tokio::time::sleep(SETTLE).await;
             settled_for = registrations;
             continue;
         }

@@ -16,6 +16,7 @@
 mod agent;
 pub mod akri;
 pub mod cli;
+mod clock;
 mod commands;
 mod details;
 mod exchange;
@@ -27,6 +28,7 @@ pub mod logging;
 mod metrics;
 pub mod pb;
 pub mod policy;
+mod random;
 mod registration;
 mod removals;
 mod serve;

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::AtomicU64;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -15,21 +15,12 @@ use crate::state::{Condition, State};
 /// A label of one short word.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Reason {
-    reason: Word,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Word(&'static str);
-
-impl prometheus_client::encoding::EncodeLabelValue for Word {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        prometheus_client::encoding::EncodeLabelValue::encode(&self.0, encoder)
-    }
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ConditionLabel {
-    state: Word,
+    state: &'static str,
 }
 
 /// What is counted where it happens. Gauges are taken from [`State`] when somebody asks.
@@ -59,7 +50,7 @@ impl Metrics {
 
     /// Counts a refused message of the handler.
     pub(crate) fn refuse(&self, reason: &'static str) {
-        self.refused.get_or_create(&Reason { reason: Word(reason) }).inc();
+        self.refused.get_or_create(&Reason { reason }).inc();
     }
 
     /// The page that Prometheus reads (OpenMetrics text).
@@ -108,7 +99,7 @@ impl Metrics {
         counter(&mut registry, "streams_opened", "Discover streams ever opened", state.streams.total);
         let conditions: Family<ConditionLabel, Gauge> = Family::default();
         for condition in [Condition::Absent, Condition::Alive, Condition::Hung, Condition::Gone] {
-            let label = ConditionLabel { state: Word(condition.as_str()) };
+            let label = ConditionLabel { state: condition.as_str() };
             conditions.get_or_create(&label).set((state.handler.condition == condition).into());
         }
         registry.register("handler_state", "1 for the state that the handler is in", conditions);

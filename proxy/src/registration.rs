@@ -13,8 +13,9 @@ use crate::akri::REGISTRATION_SOCKET;
 use crate::inotify::Inotify;
 use crate::pb::RegisterDiscoveryHandlerRequest;
 use crate::pb::registration_client::RegistrationClient;
-use crate::state::{SETTLE, Shared};
-use crate::unix;
+use crate::random::random;
+use crate::state::Shared;
+use crate::{clock, unix};
 
 /// The first wait after a failed try; each further one doubles it. Short, because an agent makes its socket a moment
 /// before it listens there, and we see it made.
@@ -86,12 +87,7 @@ impl Registrar {
                     }
                 }
             }
-            let timer = async {
-                match backing_off.filter(|_| registered.is_none()) {
-                    Some(until) => tokio::time::sleep_until(until.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let timer = clock::at(backing_off.filter(|_| registered.is_none()));
             tokio::select! {
                 changed = watch.changed() => {
                     changed?;
@@ -224,9 +220,7 @@ fn identity(socket: &Path) -> Option<Identity> {
 
 /// Between half of a time and all of it, so that handlers do not come all at once.
 fn jittered(wait: Duration) -> Duration {
-    use std::hash::{BuildHasher, Hasher};
-    let random = std::hash::RandomState::new().build_hasher().finish();
-    wait / 2 + wait / 2 * u32::try_from(random % 1024).unwrap_or(0) / 1024
+    wait / 2 + wait / 2 * u32::try_from(random() % 1024).unwrap_or(0) / 1024
 }
 
 /// Waits for the discovery handlers' directory. The kubelet makes it for a pod, but not everything is a pod.
@@ -243,11 +237,6 @@ pub(crate) async fn directory(path: &Path) -> io::Result<()> {
         }
         watch.changed().await?;
     }
-}
-
-/// The time that an agent gets to open its streams after a registration, before the proxy is ready.
-pub(crate) async fn settled() {
-    tokio::time::sleep(SETTLE).await;
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
 //! Akri's `DiscoveryHandler` service: from a Discover to a stream of lists. The only place that speaks in gRPC statuses.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use akri_exchange::Properties;
-use futures_util::Stream;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
@@ -31,7 +29,7 @@ pub(crate) struct Service {
 
 #[tonic::async_trait]
 impl DiscoveryHandler for Service {
-    type DiscoverStream = Pin<Box<dyn Stream<Item = Result<pb::DiscoverResponse, Status>> + Send>>;
+    type DiscoverStream = stream::Lists;
 
     async fn discover(
         &self,
@@ -59,9 +57,9 @@ impl DiscoveryHandler for Service {
                 tracing::warn!(%failure, "the handler refuses the details");
                 return Err(Status::invalid_argument(failure.to_string()));
             }
-            let stream =
-                stream::lists(subscription, self.streams.clone(), self.shared.clone(), self.metrics.clone());
-            Ok(Response::new(stream::until(stream, self.shutdown.clone())))
+            let (streams, shared) = (self.streams.clone(), self.shared.clone());
+            let (metrics, shutdown) = (self.metrics.clone(), self.shutdown.clone());
+            Ok(Response::new(stream::lists(subscription, streams, shared, metrics, shutdown)))
         }
         .instrument(span)
         .await

@@ -10,13 +10,15 @@ use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
 use tonic::Status;
 
+use crate::clock;
 use crate::exchange::Subscription;
 use crate::metrics::Metrics;
 use crate::pb;
 use crate::shutdown::Shutdown;
 use crate::state::Shared;
 
-type Lists = Pin<Box<dyn Stream<Item = Result<pb::DiscoverResponse, Status>> + Send>>;
+/// Full lists, one after the other.
+pub(crate) type Lists = Pin<Box<dyn Stream<Item = Result<pb::DiscoverResponse, Status>> + Send>>;
 
 /// How streams repeat themselves.
 #[derive(Clone, Debug)]
@@ -73,12 +75,13 @@ struct Telling {
 }
 
 /// The lists of a job, as a stream. It is asked for the next one only when the last one went out: a slow agent gets the
-/// newest list, and nothing piles up. It never ends by itself and never fails.
+/// newest list, and nothing piles up. It never fails, and ends only when the proxy leaves.
 pub(crate) fn lists(
     subscription: Subscription,
     config: Arc<StreamConfig>,
     shared: Shared,
     metrics: Metrics,
+    shutdown: Shutdown,
 ) -> Lists {
     let telling = Telling {
         counted: Counted::new(subscription.id, shared),
@@ -89,15 +92,11 @@ pub(crate) fn lists(
         first_at: None,
         repeated: 0,
     };
-    Box::pin(unfold(telling, async |mut telling| {
+    let lists = unfold(telling, async |mut telling| {
         let list = telling.next().await?;
         Some((Ok(Arc::unwrap_or_clone(list)), telling))
-    }))
-}
-
-/// Ends a stream when the proxy leaves: not by an error, and only then.
-pub(crate) fn until(stream: Lists, shutdown: Shutdown) -> Lists {
-    Box::pin(stream.take_until(async move { shutdown.begun().await }))
+    });
+    Box::pin(lists.take_until(async move { shutdown.begun().await }))
 }
 
 impl Telling {
@@ -124,15 +123,9 @@ impl Telling {
                 self.last.clone_from(&list);
                 return list;
             }
-            let timer = async {
-                match repeat_at {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 changed = self.subscription.view.changed() => changed.ok()?,
-                () = timer => {}
+                () = clock::at(repeat_at) => {}
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use akri_exchange::{Device, Failure, HandlerName, Request, limits};
 use serde::de::DeserializeOwned;
 
-use crate::runtime::{self, Ended};
+use crate::runtime;
 use crate::settings::Settings;
 use crate::{Context, details};
 
@@ -90,8 +90,6 @@ impl Handler {
     ) -> std::io::Result<()> {
         let mut erased =
             move |request: &Request, context: &Context| discover(&details::typed(request)?, context);
-        match runtime::run(&self, exchange, &mut erased)? {
-            Ended::Stopped => Ok(()),
-        }
+        runtime::run(&self, exchange, &mut erased)
     }
 }

@@ -21,14 +21,8 @@ const LONGEST_LOOK: Duration = Duration::from_millis(200);
 /// Wake-up bytes read at once. More of them than this only means another turn of the loop.
 const RINGS: usize = 512;
 
-/// Why the loop came to an end.
-pub(crate) enum Ended {
-    /// The last proxy asked the handler to leave.
-    Stopped,
-}
-
-/// Serves the exchange directory.
-pub(crate) fn run(handler: &Handler, exchange: &Path, discover: &mut Discover<'_>) -> io::Result<Ended> {
+/// Serves the exchange directory until the last proxy asks the handler to leave.
+pub(crate) fn run(handler: &Handler, exchange: &Path, discover: &mut Discover<'_>) -> io::Result<()> {
     crash::watch();
     let hello = hello(handler);
     let mut directory = Directory::open(exchange)?;
@@ -66,7 +60,7 @@ pub(crate) fn run(handler: &Handler, exchange: &Path, discover: &mut Discover<'_
     }
     files::remove_hello(&directory);
     eprintln!("asked to stop");
-    Ok(Ended::Stopped)
+    Ok(())
 }
 
 fn hello(handler: &Handler) -> Hello {

@@ -2,7 +2,6 @@
 //! regular file is read, and never more than its limit.
 
 use std::fs::File;
-use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -13,6 +12,8 @@ use rustix::fs::{
     renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
+
+use crate::random::random;
 
 /// The exchange directory, open.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl ExchangeDir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(rustix::fs::CWD, path, flags, Mode::empty())?;
         let grouped = fstat(&root)?.st_mode & Mode::SGID.as_raw_mode() != 0;
-        let mark = format!("{:016x}", std::hash::RandomState::new().build_hasher().finish());
+        let mark = format!("{:016x}", random());
         Ok(Self { path: path.to_owned(), root, grouped, mark })
     }
 

@@ -111,6 +111,7 @@ impl Job {
     }
 }
 
-fn response(devices: &[Device]) -> pb::DiscoverResponse {
+/// The message that tells the agent of a list.
+pub(crate) fn response(devices: &[Device]) -> pb::DiscoverResponse {
     pb::DiscoverResponse { devices: devices.iter().map(pb::Device::from).collect() }
 }

@@ -1,13 +1,13 @@
 //! The handler's answers: read, judged, taken or refused.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use akri_exchange::{Answer, Outcome, RequestId, layout, limits};
+use akri_exchange::{Answer, Invalid, Outcome, RequestId, layout, limits};
 use prost::Message;
 
 use super::Hub;
-use crate::exchange::job::MAX_LIST_BYTES;
-use crate::pb;
+use crate::exchange::job::{MAX_LIST_BYTES, response};
 use crate::policy::Policy;
 use crate::state::Condition;
 
@@ -19,11 +19,7 @@ impl Hub {
         let name = layout::message(id);
         let read =
             self.dir.folder(layout::ANSWERS).and_then(|f| self.dir.read(f, &name, limits::ANSWER_BYTES));
-        let answer = match read {
-            Ok(None) => return,
-            Ok(Some(bytes)) => Answer::parse(&bytes, id).map_err(|error| (error.reason(), error.to_string())),
-            Err(error) => Err(("file", error.to_string())),
-        };
+        let Some(answer) = parsed(read, |bytes| Answer::parse(bytes, id)) else { return };
         let checked = answer.and_then(|answer| allowed(&self.config.policy, answer));
         let outcome = match checked {
             Ok(outcome) => outcome,
@@ -65,19 +61,28 @@ impl Hub {
     }
 }
 
+/// Why something is refused: a word for metrics, and what is wrong.
+pub(super) type Refusal = (&'static str, String);
+
+/// A message from a file that was read, or why it is refused; `None` where there is no file.
+pub(super) fn parsed<T>(
+    read: io::Result<Option<Vec<u8>>>,
+    parse: impl FnOnce(&[u8]) -> Result<T, Invalid>,
+) -> Option<Result<T, Refusal>> {
+    match read {
+        Ok(None) => None,
+        Ok(Some(bytes)) => Some(parse(&bytes).map_err(|error| (error.reason(), error.to_string()))),
+        Err(error) => Some(Err(("file", error.to_string()))),
+    }
+}
+
 /// Checks what an answer hands out, and that the agent can take it.
-fn allowed(policy: &Policy, answer: Answer) -> Result<Outcome, (&'static str, String)> {
+fn allowed(policy: &Policy, answer: Answer) -> Result<Outcome, Refusal> {
     if let Outcome::Devices(devices) = &answer.outcome {
         for device in devices {
             policy.check(device).map_err(|forbidden| ("policy", forbidden.to_string()))?;
         }
-        let bytes: usize = devices
-            .iter()
-            .map(|device| {
-                let length = pb::Device::from(device).encoded_len();
-                length + prost::length_delimiter_len(length) + 1
-            })
-            .sum();
+        let bytes = response(devices).encoded_len();
         if bytes > MAX_LIST_BYTES {
             let error =
                 format!("{} devices make {bytes} bytes, the agent takes {MAX_LIST_BYTES}", devices.len());

@@ -9,6 +9,7 @@ use crate::exchange::job::View;
 
 /// Commands that wait while the hub is busy; a Discover beyond them waits to send its own.
 pub(super) const COMMANDS: usize = 64;
+
 /// A stream's hold on a job. The job ends when the last one is dropped.
 #[derive(Debug)]
 pub(crate) struct Subscription {

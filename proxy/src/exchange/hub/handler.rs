@@ -5,6 +5,7 @@ use std::time::Instant;
 use akri_exchange::{Hello, Wake, layout, limits};
 
 use super::Hub;
+use super::answers::parsed;
 use crate::exchange::Bell;
 use crate::exchange::job::Job;
 use crate::state::Condition;
@@ -19,11 +20,8 @@ impl Hub {
 
     /// Reads the announcement, if there is one, and opens the FIFO, if somebody reads it.
     pub(super) fn meet_handler(&mut self) {
-        let hello = match self.dir.read(self.dir.root(), layout::HELLO, limits::HELLO_BYTES) {
-            Ok(None) => return,
-            Ok(Some(bytes)) => Hello::parse(&bytes).map_err(|error| (error.reason(), error.to_string())),
-            Err(error) => Err(("file", error.to_string())),
-        };
+        let read = self.dir.read(self.dir.root(), layout::HELLO, limits::HELLO_BYTES);
+        let Some(hello) = parsed(read, Hello::parse) else { return };
         let hello = match hello {
             Ok(hello) => hello,
             Err((reason, error)) => return self.refuse(layout::HELLO, reason, &error),
@@ -57,7 +55,7 @@ impl Hub {
         self.ring(Wake::Requests);
     }
 
-    pub(super) fn compare(&self, hello: &Hello) {
+    fn compare(&self, hello: &Hello) {
         if let Some(name) = &self.config.name
             && *name != hello.name
         {
@@ -126,7 +124,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn recovered(&mut self) {
+    fn recovered(&mut self) {
         tracing::info!("handler answers again");
         self.set_condition(Condition::Alive);
     }

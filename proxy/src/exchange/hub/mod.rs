@@ -22,6 +22,7 @@ use super::folder::{self, Orphans, OwnFolder};
 use super::job::Job;
 use super::refusals::Refusals;
 use super::{Bell, ExchangeDir};
+use crate::clock;
 use crate::inotify::{Inotify, Watch};
 use crate::metrics::Metrics;
 use crate::policy::Policy;
@@ -138,12 +139,6 @@ impl Hub {
                     None => std::future::pending().await,
                 }
             };
-            let timer = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = &mut shutdown => break,
                 Some(command) = self.commands.recv() => self.subscribe(command),
@@ -156,7 +151,7 @@ impl Hub {
                     }
                 },
                 () = gone => self.lost_handler(),
-                () = timer => self.on_time(Instant::now()),
+                () = clock::at(due) => self.on_time(Instant::now()),
             }
         }
         self.leave();

@@ -37,7 +37,7 @@ impl Hub {
         self.report_jobs();
     }
 
-    pub(super) fn begin(&mut self, id: RequestId, request: Arc<[u8]>, now: Instant) {
+    fn begin(&mut self, id: RequestId, request: Arc<[u8]>, now: Instant) {
         let known = self.inherited.remove(&id);
         self.jobs.insert(id, Job::new(request.clone(), now));
         tracing::info!(job = %id, inherited = known, "discovery job begins");
@@ -80,7 +80,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn asked_by_others(&self, id: RequestId) -> bool {
+    fn asked_by_others(&self, id: RequestId) -> bool {
         let requests = self.dir.path().join(layout::REQUESTS);
         folder::others(&self.dir, Some(self.own.index))
             .iter()

@@ -36,9 +36,8 @@ impl Hub {
                     let ours = [layout::WAKE, layout::REQUESTS, layout::ANSWERS, layout::INPUTS];
                     damaged |= name.is_empty() || ours.contains(&name);
                 }
-                Some(Place::Requests) => self.meet_peers(),
+                Some(Place::Requests | Place::PeerFolder) => self.meet_peers(),
                 Some(Place::Peer(index)) => self.orphans.notice(*index, Instant::now()),
-                Some(Place::PeerFolder) => self.meet_peers(),
                 None => {}
             }
         }
@@ -74,7 +73,7 @@ impl Hub {
     }
 
     /// Watches the locks of the other proxies.
-    pub(super) fn meet_peers(&mut self) {
+    fn meet_peers(&mut self) {
         for index in folder::others(&self.dir, Some(self.own.index)) {
             let folder = self.dir.path().join(layout::REQUESTS).join(layout::proxy_folder(index));
             // A proxy makes its folder, then its lock; between the two its lock is not there yet.
@@ -109,7 +108,7 @@ impl Hub {
         self.ring(Wake::Everything);
     }
 
-    pub(super) fn put_back(&mut self) -> io::Result<()> {
+    fn put_back(&mut self) -> io::Result<()> {
         self.dir.ensure_layout()?;
         if !self.own.is_current(&self.dir) {
             tracing::warn!("the requests of this proxy were taken away, putting them back");
