@@ -35,7 +35,8 @@ impl<'de> Deserializer<'de> for MapKey<'_> {
     numbers! {
         visit_integer deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
             deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64;
-        visit_wide deserialize_u128 deserialize_i128;
+        visit_u128 deserialize_u128;
+        visit_i128 deserialize_i128;
         visit deserialize_f32 deserialize_f64;
     }
 

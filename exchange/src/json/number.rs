@@ -76,12 +76,19 @@ impl<'a> Number<'a> {
         }
     }
 
-    /// Gives an integer of up to 128 bits to a visitor.
-    pub(super) fn visit_wide<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match (self.0.parse(), self.0.parse()) {
-            (Ok(number), _) => visitor.visit_u128(number),
-            (_, Ok(number)) => visitor.visit_i128(number),
-            _ => Err(self.unexpected(&visitor)),
+    /// Gives an integer of 128 bits without a sign to a visitor. One with a sign is none, not even -0: as in serde_json.
+    pub(super) fn visit_u128<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0.parse() {
+            Ok(number) => visitor.visit_u128(number),
+            Err(_) => Err(self.unexpected(&visitor)),
+        }
+    }
+
+    /// Gives an integer of 128 bits to a visitor.
+    pub(super) fn visit_i128<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0.parse() {
+            Ok(number) => visitor.visit_i128(number),
+            Err(_) => Err(self.unexpected(&visitor)),
         }
     }
 

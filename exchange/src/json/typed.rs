@@ -84,7 +84,8 @@ impl<'de> Deserializer<'de> for &mut Reader<'_> {
         Token::Number(number) => |_, visitor: V| number.visit_integer(visitor),
             deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
             deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64;
-        Token::Number(number) => |_, visitor: V| number.visit_wide(visitor), deserialize_u128 deserialize_i128;
+        Token::Number(number) => |_, visitor: V| number.visit_u128(visitor), deserialize_u128;
+        Token::Number(number) => |_, visitor: V| number.visit_i128(visitor), deserialize_i128;
         Token::Number(number) => |_, visitor: V| number.visit(visitor), deserialize_f32 deserialize_f64;
         Token::Text(text) => |_, visitor: V| visit_text(text, visitor),
             deserialize_str deserialize_string deserialize_char deserialize_identifier;
