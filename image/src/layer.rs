@@ -48,6 +48,17 @@ impl LayerFile<'_> {
     }
 }
 
+/// Writes a file of `size` bytes as it is. Fails if it has another length: someone changed it meanwhile.
+pub(crate) fn write_bare(
+    content: impl Read,
+    size: u64,
+    output: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
+    let mut content = Exactly { inner: content, left: size };
+    io::copy(&mut content, output)?;
+    content.expect_end()
+}
+
 /// A gzip encoder whose header says nothing about when and where.
 pub(crate) fn gzip<W: Write>(output: W) -> GzEncoder<W> {
     GzBuilder::new().mtime(0).operating_system(GZIP_OS_UNKNOWN).write(output, Compression::new(GZIP_LEVEL))
@@ -101,5 +112,8 @@ mod tests {
         assert!(layer(2, b"xy").is_ok());
         assert!(layer(1, b"xy").is_err());
         assert!(layer(3, b"xy").is_err());
+        assert!(write_bare(&b"xy"[..], 2, &mut Vec::new()).is_ok());
+        assert!(write_bare(&b"xy"[..], 1, &mut Vec::new()).is_err());
+        assert!(write_bare(&b"xy"[..], 3, &mut Vec::new()).is_err());
     }
 }

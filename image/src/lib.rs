@@ -2,6 +2,7 @@
 //!
 //! - [`build()`] packs a module, or one static binary per platform, as an image layout or archive. Equal input gives
 //!   equal digests.
+//! - [`extract()`] takes the module out of an image of any of the forms in which modules are distributed.
 //! - [`inspect()`] verifies every digest, size and `diff_id` of a layout or archive, which it does not trust.
 //! - [`check()`] holds a module against the rules for a WASI command.
 //!
@@ -12,20 +13,28 @@ mod build;
 mod check;
 mod digest;
 mod elf;
+mod extract;
 mod inspect;
 mod layer;
 mod layout;
 mod module;
 mod platform;
+mod print;
 mod reference;
 mod settings;
 pub mod spec;
 mod timestamp;
 
-pub use build::{AllowedImports, BuildError, Built, BuiltManifest, Contents, NativeBinary, Recipe, build};
+pub use build::{
+    AllowedImports, BuildError, BuildFormat, Built, BuiltManifest, Contents, NativeBinary, Recipe, Setting,
+    build,
+};
 pub use check::{CheckLimits, CheckReport, check};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use elf::ElfError;
+pub use extract::{
+    ExtractError, Extracted, ImageForm, Listed, LocalImage, Selector, SelectorError, extract, extract_within,
+};
 pub use inspect::{
     ConfigSummary, Finding, InputKind, InspectError, Limits, Node, Problem, Report, Severity, inspect,
 };

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use oci_spec::image::{Arch, Os, Platform as OciPlatform, PlatformBuilder};
 
+use crate::spec;
+
 /// An operating system, an architecture in Go's words, and perhaps a variant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Platform {
@@ -34,7 +36,30 @@ impl Platform {
     /// The platforms of a module image, in the order of its index. `linux/<arch>` is what nodes pull:
     /// containerd 2.1 and later does not unpack `wasi/wasm` on a pull by kubelet.
     pub fn of_module_images() -> [Self; 3] {
-        [Self::new("linux", "amd64"), Self::new("linux", "arm64"), Self::new("wasi", "wasm")]
+        [Self::new("linux", "amd64"), Self::new("linux", "arm64"), Self::new("wasi", spec::WASM_ARCHITECTURE)]
+    }
+
+    /// `linux` on this machine's architecture: which of an image's platforms its nodes would take.
+    pub fn of_this_machine() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            "x86" => "386",
+            "powerpc64" => "ppc64le",
+            other => other,
+        };
+        Self::new("linux", architecture)
+    }
+
+    /// `wasi/wasm`, the platform of a module in an ordinary image that is for no machine.
+    pub fn of_wasi() -> Self {
+        Self::new("wasi", spec::WASM_ARCHITECTURE)
+    }
+
+    /// What the configuration of a wasm artifact says of a module for WASI preview 1.
+    /// <https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>
+    pub fn of_wasm_artifacts() -> Self {
+        Self::new(spec::WASM_ARTIFACT_OS, spec::WASM_ARCHITECTURE)
     }
 
     /// The platform whose ELF files carry this `e_machine`, if images can be built for it.

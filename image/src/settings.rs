@@ -90,6 +90,14 @@ impl fmt::Display for EntryName {
     }
 }
 
+/// Nobody: an image does not run as root unless its author says so.
+impl Default for User {
+    fn default() -> Self {
+        const NOBODY: u32 = 65532;
+        Self { uid: NOBODY, gid: Some(NOBODY) }
+    }
+}
+
 impl FromStr for User {
     type Err = SettingError;
 

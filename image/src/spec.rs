@@ -64,6 +64,24 @@ pub const WASM_VARIANT_COMPAT_SMART: &str = "compat-smart";
 /// <https://github.com/containers/crun/blob/main/src/libcrun/handlers/handler-utils.c>
 pub const WASM_ENTRY_SUFFIXES: [&str; 2] = [".wasm", ".wat"];
 
+/// The configuration of a wasm artifact as CNCF's working group lays it out. Its layers are the modules themselves; one
+/// with more than a single layer is to be rejected. `wkg` and runwasi's `oci-tar-builder --as-artifact` write it.
+/// <https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>
+pub const MEDIA_WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
+/// The layer of a wasm artifact: a module or a component, bare. Same source.
+pub const MEDIA_WASM_LAYER: &str = "application/wasm";
+/// `os` of a wasm artifact that holds a core module. Same source.
+pub const WASM_ARTIFACT_OS: &str = "wasip1";
+/// `architecture` of everything that is wasm. Same source.
+pub const WASM_ARCHITECTURE: &str = "wasm";
+/// The configuration that `wasm-to-oci` pushes: an empty object.
+/// <https://github.com/engineerd/wasm-to-oci/blob/main/pkg/oci/mediatypes.go>
+pub const MEDIA_WASM_TO_OCI_CONFIG: &str = "application/vnd.wasm.config.v1+json";
+/// The layer that `wasm-to-oci` pushes and Krustlet pulls: a module, bare. Same source.
+pub const MEDIA_WASM_TO_OCI_LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
+/// The layer that runwasi's `oci-tar-builder` writes under an ordinary configuration: a module or a component, bare.
+/// <https://github.com/containerd/runwasi/blob/main/crates/oci-tar-builder/src/lib.rs>
+pub const MEDIA_RUNWASI_LAYER: &str = "application/vnd.bytecodealliance.wasm.component.layer.v0+wasm";
 /// The one module that a WASI preview 1 command imports from.
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md>
 pub const WASI_MODULE: &str = "wasi_snapshot_preview1";

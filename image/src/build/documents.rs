@@ -8,7 +8,7 @@ use oci_spec::image::{
     ImageManifestBuilder, MediaType, OciLayoutBuilder, Os, RootFsBuilder,
 };
 
-use super::{BuildError, BuiltManifest, Contents, Recipe};
+use super::{BuildError, BuildFormat, BuiltManifest, Contents, Recipe};
 use crate::digest::Digest;
 use crate::layout::{BlobStore, StoredBlob};
 use crate::platform::Platform;
@@ -67,7 +67,13 @@ impl Documents<'_> {
             .annotations(self.annotations(Level::Index))
             .build()?;
         let stored = self.store.put_json(&index).map_err(BuildError::Write)?;
-        let mut named = descriptor(spec::MEDIA_INDEX, &stored)?;
+        self.name(spec::MEDIA_INDEX, &stored)?;
+        Ok(stored)
+    }
+
+    /// Writes the layout's entry point, which names the image whose document was stored.
+    pub(super) fn name(&self, media_type: &str, stored: &StoredBlob) -> Result<(), BuildError> {
+        let mut named = descriptor(media_type, stored)?;
         named.set_annotations(Some(HashMap::from([
             (spec::ANNOTATION_REF_NAME.to_owned(), self.tag.to_owned()),
             (spec::ANNOTATION_CONTAINERD_NAME.to_owned(), self.recipe.reference.to_string()),
@@ -78,8 +84,7 @@ impl Documents<'_> {
             .manifests(vec![named])
             .build()?;
         let marker = OciLayoutBuilder::default().image_layout_version(spec::LAYOUT_VERSION).build()?;
-        self.store.finish(&entry_point, &marker).map_err(BuildError::Write)?;
-        Ok(stored)
+        self.store.finish(&entry_point, &marker).map_err(BuildError::Write)
     }
 
     fn config(&self, platform: &Platform, layer: &Layer) -> Result<StoredBlob, BuildError> {
@@ -112,7 +117,7 @@ impl Documents<'_> {
         self.store.put_json(&config.build()?).map_err(BuildError::Write)
     }
 
-    fn annotations(&self, level: Level) -> HashMap<String, String> {
+    pub(super) fn annotations(&self, level: Level) -> HashMap<String, String> {
         let recipe = self.recipe;
         let title = self.file_name.strip_suffix(spec::WASM_ENTRY_SUFFIXES[0]).unwrap_or(self.file_name);
         let version = recipe.version.as_deref().unwrap_or(self.tag);
@@ -126,7 +131,10 @@ impl Documents<'_> {
         if let Some(created) = recipe.created {
             all.insert(spec::ANNOTATION_CREATED.to_owned(), created.to_string());
         }
-        if level == Level::Manifest && matches!(recipe.contents, Contents::Module { .. }) {
+        if level == Level::Manifest
+            && recipe.format == BuildFormat::Compat
+            && matches!(recipe.contents, Contents::Module { .. })
+        {
             let variant = spec::WASM_VARIANT_COMPAT_SMART.to_owned();
             all.insert(spec::ANNOTATION_WASM_VARIANT.to_owned(), variant);
         }
@@ -137,12 +145,12 @@ impl Documents<'_> {
 
 /// Which document an annotation is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Level {
+pub(super) enum Level {
     Index,
     Manifest,
 }
 
-fn descriptor(media_type: &str, blob: &StoredBlob) -> Result<Descriptor, OciSpecError> {
+pub(super) fn descriptor(media_type: &str, blob: &StoredBlob) -> Result<Descriptor, OciSpecError> {
     let digest: oci_spec::image::Digest = blob.digest.to_string().parse()?;
     DescriptorBuilder::default()
         .media_type(MediaType::from(media_type))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use oci_spec::OciSpecError;
 
+use super::recipe::{BuildFormat, Setting};
 use crate::elf::ElfError;
 use crate::layout::OutputError;
 use crate::module::ModuleError;
@@ -62,6 +63,14 @@ pub enum BuildError {
     /// A new image has no digest to be asked for.
     #[error("a new image is named by a tag, not by a digest: {0}")]
     DigestReference(Box<Reference>),
+    /// Something that would be lost.
+    #[error("an image of the format {} has no place for {setting}: leave it out, or build --format compat", .format.as_str())]
+    NotCarried {
+        /// The format.
+        format: BuildFormat,
+        /// What was said.
+        setting: Setting,
+    },
     /// A name that cannot be.
     #[error(transparent)]
     Setting(#[from] SettingError),

@@ -1,6 +1,7 @@
 //! From a module or static binaries to an image. `program` judges the inputs, `documents` says what the image says,
 //! `layout` writes it.
 
+mod artifact;
 mod documents;
 mod error;
 mod program;
@@ -10,7 +11,7 @@ use std::io::{self, Seek};
 use std::path::PathBuf;
 
 pub use error::BuildError;
-pub use recipe::{AllowedImports, Contents, NativeBinary, Recipe};
+pub use recipe::{AllowedImports, BuildFormat, Contents, NativeBinary, Recipe, Setting};
 
 use crate::digest::Digest;
 use crate::layer::LayerFile;
@@ -26,12 +27,15 @@ use program::{Part, Program};
 pub struct Built {
     /// Its name.
     pub reference: Reference,
-    /// The digest of its index: the image's own.
+    /// Its form.
+    pub format: BuildFormat,
+    /// The digest of its index, or of its manifest where it has no index: the image's own.
     pub digest: Digest,
     /// Where it is.
     pub path: PathBuf,
-    /// The file in it.
-    pub entrypoint: String,
+    /// The file that is run, where the format names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<String>,
     /// The bytes of all its blobs.
     pub size: u64,
     /// One per platform, in the order of the index.
@@ -59,20 +63,18 @@ pub fn build(recipe: &Recipe, output: &Output) -> Result<Built, BuildError> {
         (Some(tag), None) => tag,
         _ => return Err(BuildError::DigestReference(Box::new(recipe.reference.clone()))),
     };
-    let mut program = Program::open(recipe)?;
+    if let Some(setting) = recipe.not_carried() {
+        return Err(BuildError::NotCarried { format: recipe.format, setting });
+    }
+    let program = Program::open(recipe)?;
     output.check(&program.files()?)?;
     let staging = Staging::beside(output)?;
     let store = BlobStore::create(staging.path("layout")).map_err(BuildError::Write)?;
     let documents = Documents { recipe, tag, file_name: &program.file_name, store: &store };
-    let mut manifests = Vec::new();
-    for part in &mut program.parts {
-        let layer = program_layer(part, &program.file_name, program.mode, recipe.modified, &store)
-            .map_err(BuildError::Write)?;
-        for platform in &part.platforms {
-            manifests.push(documents.manifest(platform, &layer)?);
-        }
-    }
-    let index = documents.index(&manifests)?;
+    let (digest, manifests) = match recipe.format {
+        BuildFormat::Compat => image(&program, &documents)?,
+        BuildFormat::Artifact | BuildFormat::WasmToOci => documents.artifact(&program)?,
+    };
     let size = total_size(&store).map_err(BuildError::Write)?;
     match output {
         Output::Layout(_) => staging.publish_layout(&store)?,
@@ -84,22 +86,38 @@ pub fn build(recipe: &Recipe, output: &Output) -> Result<Built, BuildError> {
     }
     Ok(Built {
         reference: recipe.reference.clone(),
-        digest: index.digest,
+        format: recipe.format,
+        digest,
         path: output.path().to_owned(),
-        entrypoint: format!("/{}", program.file_name),
+        entrypoint: (recipe.format == BuildFormat::Compat).then(|| format!("/{}", program.file_name)),
         size,
-        manifests: manifests.into_iter().map(|(built, _)| built).collect(),
+        manifests,
     })
 }
 
+/// Stores an ordinary image: an index, and a manifest per platform.
+fn image(program: &Program, documents: &Documents<'_>) -> Result<(Digest, Vec<BuiltManifest>), BuildError> {
+    let mut manifests = Vec::new();
+    for part in &program.parts {
+        let modified = documents.recipe.modified;
+        let layer = program_layer(part, &program.file_name, program.mode, modified, documents.store)
+            .map_err(BuildError::Write)?;
+        for platform in &part.platforms {
+            manifests.push(documents.manifest(platform, &layer)?);
+        }
+    }
+    let index = documents.index(&manifests)?;
+    Ok((index.digest, manifests.into_iter().map(|(built, _)| built).collect()))
+}
+
 fn program_layer(
-    part: &mut Part,
+    part: &Part,
     name: &str,
     mode: u32,
     modified: Timestamp,
     store: &BlobStore,
 ) -> io::Result<Layer> {
-    part.file.rewind()?;
+    (&part.file).rewind()?;
     let file = LayerFile { name, mode, modified, size: part.file.metadata()?.len() };
     let (blob, diff_id) = store.put(|output| file.write(&part.file, output))?;
     Ok(Layer { blob, diff_id })

@@ -1,5 +1,6 @@
 //! What an image's author can say about it.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::platform::Platform;
@@ -29,6 +30,19 @@ pub enum AllowedImports {
     Wasi,
     /// Any: the author knows a runtime that provides them.
     Any,
+}
+
+/// In which form a module is packed. What is made of binaries is always [`Compat`](Self::Compat).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuildFormat {
+    /// An ordinary image, whose entry point is the module: what crun, youki, runwasi and Podman run.
+    #[default]
+    Compat,
+    /// The artifact of CNCF's working group for wasm, for wkg, wasmCloud and runwasi.
+    Artifact,
+    /// What `wasm-to-oci` pushed, for Krustlet's time.
+    WasmToOci,
 }
 
 /// A static binary and its platform.
@@ -67,4 +81,61 @@ pub struct Recipe {
     pub created: Option<Timestamp>,
     /// The time of every file in tars.
     pub modified: Timestamp,
+    /// In which form it is packed.
+    pub format: BuildFormat,
+}
+
+impl BuildFormat {
+    /// The name, as the command line has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Compat => "compat",
+            Self::Artifact => "artifact",
+            Self::WasmToOci => "wasm-to-oci",
+        }
+    }
+}
+
+impl Recipe {
+    /// The first thing that was said and has no place in the format.
+    pub(super) fn not_carried(&self) -> Option<Setting> {
+        if self.format == BuildFormat::Compat {
+            return None;
+        }
+        let said = [
+            (matches!(self.contents, Contents::Native(_)), Setting::Native),
+            (self.user != User::default(), Setting::User),
+            (!self.env.is_empty(), Setting::Env),
+            (!self.args.is_empty(), Setting::Args),
+            (!self.labels.is_empty(), Setting::Labels),
+        ];
+        said.into_iter().find_map(|(said, setting)| said.then_some(setting))
+    }
+}
+
+/// What only an ordinary image has a place for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// A static binary.
+    Native,
+    /// Who runs it.
+    User,
+    /// The environment.
+    Env,
+    /// Arguments after the entry point.
+    Args,
+    /// Labels of the configuration.
+    Labels,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "a native binary (--native)",
+            Self::User => "a user (--user)",
+            Self::Env => "an environment (--env)",
+            Self::Args => "arguments (--arg)",
+            Self::Labels => "labels (--label; --annotation has a place)",
+        })
+    }
 }

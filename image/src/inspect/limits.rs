@@ -16,6 +16,10 @@ pub struct Limits {
     pub unpacked: u64,
     /// Most members of an archive.
     pub members: usize,
+    /// Most members of one layer. A whole distribution has some ten thousand.
+    pub layer_members: usize,
+    /// Most bytes of a module that is taken out of an image or looked into; an interpreter of Python has 30 MB.
+    pub module: u64,
     /// Most findings that are kept.
     pub findings: usize,
 }
@@ -30,6 +34,8 @@ impl Default for Limits {
             descriptors: 4096,
             unpacked: 16 * 1024 * MIB,
             members: 65_536,
+            layer_members: 1_000_000,
+            module: 512 * MIB,
             findings: 1000,
         }
     }

@@ -1,16 +1,17 @@
 //! Looks through an image layout or archive and trusts nothing in it: every digest, size and `diff_id` is computed
 //! anew, documents are read within limits, paths are opened without following links.
 
+pub(crate) mod document;
 mod limits;
 mod problem;
 mod report;
-mod source;
-mod tar_index;
+pub(crate) mod source;
+pub(crate) mod tar_index;
 mod tree;
-mod unpack;
+pub(crate) mod unpack;
 mod verify;
 mod walk;
-mod wire;
+pub(crate) mod wire;
 
 use std::path::Path;
 

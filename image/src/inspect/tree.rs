@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 use super::{InputKind, Node, Report, Severity};
+use crate::print::{Bytes, Clean};
 use crate::spec;
 
 impl Display for Report {
@@ -95,61 +96,11 @@ fn role(node: &Node) -> String {
         spec::MEDIA_LAYER => "layer (tar)".to_owned(),
         spec::MEDIA_LAYER_GZIP | spec::MEDIA_DOCKER_LAYER => "layer (tar+gzip)".to_owned(),
         spec::MEDIA_LAYER_ZSTD => "layer (tar+zstd)".to_owned(),
+        spec::MEDIA_WASM_CONFIG => "config (wasm artifact)".to_owned(),
+        spec::MEDIA_WASM_TO_OCI_CONFIG => "config (wasm-to-oci)".to_owned(),
+        spec::MEDIA_WASM_LAYER => "layer (wasm)".to_owned(),
+        spec::MEDIA_WASM_TO_OCI_LAYER => "layer (wasm, wasm-to-oci's)".to_owned(),
+        spec::MEDIA_RUNWASI_LAYER => "layer (wasm, runwasi's)".to_owned(),
         other => format!("blob ({})", Clean(other)),
-    }
-}
-
-/// A length for people: exact below 10 kB.
-struct Bytes(u64);
-
-impl Display for Bytes {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        const UNITS: [(&str, u64); 3] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
-        match UNITS.iter().find(|(_, unit)| self.0 >= *unit && self.0 >= 10_000) {
-            Some((name, unit)) => {
-                let tenths = u128::from(self.0) * 10 / u128::from(*unit);
-                write!(f, "{}.{} {name}", tenths / 10, tenths % 10)
-            }
-            None => write!(f, "{} B", self.0),
-        }
-    }
-}
-
-/// Untrusted text on one line without control characters, cut at a length that a line can bear.
-struct Clean<'a>(&'a str);
-
-impl Display for Clean<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 512;
-        for letter in self.0.chars().take(LONGEST) {
-            // Also what turns the writing direction, by which text can be made to look like other text.
-            let turns =
-                matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if letter.is_control() || turns {
-                write!(f, "{}", letter.escape_unicode())?;
-            } else {
-                write!(f, "{letter}")?;
-            }
-        }
-        if self.0.chars().nth(LONGEST).is_some() { f.write_str("…") } else { Ok(()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hostile_text_stays_on_its_line() {
-        assert_eq!(Clean("a\u{1b}[2J\nb").to_string(), "a\\u{1b}[2J\\u{a}b");
-        assert_eq!(Clean(&"x".repeat(600)).to_string().chars().count(), 513);
-    }
-
-    #[test]
-    fn lengths() {
-        for (bytes, text) in [(0, "0 B"), (9_999, "9999 B"), (55_250, "55.2 kB"), (3_000_000, "3.0 MB")] {
-            assert_eq!(Bytes(bytes).to_string(), text);
-        }
-        assert!(!Bytes(u64::MAX).to_string().is_empty());
     }
 }

@@ -9,7 +9,7 @@ use crate::spec;
 
 /// How a layer is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
+pub(crate) enum Compression {
     None,
     Gzip,
 }
@@ -22,7 +22,7 @@ pub(super) enum Unpacked {
 
 impl Compression {
     /// `None` for media types that cannot be looked into here.
-    pub(super) fn of_media_type(media_type: &str) -> Option<Self> {
+    pub(crate) fn of_media_type(media_type: &str) -> Option<Self> {
         match media_type {
             spec::MEDIA_LAYER => Some(Self::None),
             spec::MEDIA_LAYER_GZIP | spec::MEDIA_DOCKER_LAYER => Some(Self::Gzip),
@@ -42,7 +42,7 @@ impl Compression {
 }
 
 /// Reads to the end or up to `limit` bytes; the digest and count of what was read.
-pub(super) fn hash(input: impl Read, algorithm: Algorithm, limit: u64) -> io::Result<(Digest, u64)> {
+pub(crate) fn hash(input: impl Read, algorithm: Algorithm, limit: u64) -> io::Result<(Digest, u64)> {
     let mut input = input.take(limit);
     let mut hasher = Hasher::new(algorithm);
     let mut buffer = vec![0; 64 * 1024];

@@ -4,7 +4,8 @@ use std::io::Read;
 
 use super::Problem;
 use super::unpack::{Compression, Unpacked, hash};
-use super::walk::{Target, Walk};
+use super::walk::Walk;
+use super::wire::Target;
 use crate::digest::Digest;
 
 impl Walk<'_> {

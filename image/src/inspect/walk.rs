@@ -6,10 +6,11 @@ use std::path::Path;
 use base64::Engine;
 use oci_spec::image::ImageConfiguration;
 
+use super::document::Kind;
 use super::source::Source;
 use super::unpack::hash;
 use super::verify::read;
-use super::wire::{self, Descriptor, Document, Marker};
+use super::wire::{self, Descriptor, Document, Marker, Target};
 use super::{Finding, Limits, Node, Problem, Report};
 use crate::digest::Digest;
 use crate::spec;
@@ -27,20 +28,6 @@ pub(super) struct Walk<'a> {
     pub(super) unpacked_left: u64,
     pub(super) documents_left: u64,
     descriptors_left: usize,
-}
-
-/// A descriptor that passed: it names a blob that can be looked for.
-pub(super) struct Target {
-    pub digest: Digest,
-    pub size: u64,
-    pub media_type: String,
-}
-
-/// What a document is parsed for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Index,
-    Manifest,
 }
 
 impl<'a> Walk<'a> {
@@ -230,10 +217,7 @@ impl<'a> Walk<'a> {
                 self.find(at, Problem::Embedded(digest.clone()));
             }
         }
-        let platform = descriptor.platform.map(|platform| {
-            let (os, architecture) = (platform.os().to_string(), platform.architecture().to_string());
-            wire::platform_text(&os, &architecture, platform.variant().as_deref())
-        });
+        let platform = descriptor.platform_text();
         let media_type = descriptor.media_type;
         let size = descriptor.size;
         let target = digest.clone().map(|digest| Target { digest, size, media_type: media_type.clone() });
@@ -243,42 +227,11 @@ impl<'a> Walk<'a> {
 
     /// Parses an index or manifest and checks that it is that and nothing else.
     fn parse(&mut self, at: &str, media_type: Option<&str>, bytes: &[u8], kind: Kind) -> Option<Document> {
-        let what = match kind {
-            Kind::Index => "image index",
-            Kind::Manifest => "image manifest",
-        };
-        let document: Document = match serde_json::from_slice(bytes) {
-            Ok(document) => document,
-            Err(source) => {
-                self.find(at, Problem::Malformed { what, source });
-                return None;
-            }
-        };
-        if document.schema_version != u64::from(spec::SCHEMA_VERSION) {
-            self.find(at, Problem::SchemaVersion(document.schema_version));
+        let (document, problems) = Document::read(media_type, bytes, kind);
+        for problem in problems {
+            self.find(at, problem);
         }
-        if let (Some(expected), Some(found)) = (media_type, &document.media_type)
-            && expected != found
-        {
-            let found = found.chars().take(160).collect();
-            self.find(at, Problem::MediaType { expected: expected.to_owned(), found });
-        }
-        let is_index = document.manifests.is_some();
-        let is_manifest = document.config.is_some() || document.layers.is_some();
-        if document.fs_layers.is_some() || (is_index && is_manifest) {
-            self.find(at, Problem::Ambiguous);
-            return None;
-        }
-        let complete = match kind {
-            Kind::Index => is_index,
-            Kind::Manifest => document.config.is_some() && document.layers.is_some(),
-        };
-        if !complete {
-            let source = serde::de::Error::custom("required fields are missing");
-            self.find(at, Problem::Malformed { what, source });
-            return None;
-        }
-        Some(document)
+        document
     }
 
     pub(super) fn find(&mut self, at: &str, problem: Problem) {

@@ -8,18 +8,19 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::ConfigSummary;
+use crate::digest::Digest;
 
 /// The file `oci-layout`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Marker {
+pub(crate) struct Marker {
     pub image_layout_version: String,
 }
 
 /// An index or a manifest.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Document {
+pub(crate) struct Document {
     pub schema_version: u64,
     pub media_type: Option<String>,
     pub manifests: Option<Vec<serde_json::Value>>,
@@ -34,7 +35,7 @@ pub(super) struct Document {
 /// A descriptor whose digest is not yet believed to be one.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
+pub(crate) struct Descriptor {
     pub media_type: String,
     pub digest: String,
     pub size: u64,
@@ -44,13 +45,30 @@ pub(super) struct Descriptor {
     pub data: Option<String>,
 }
 
+/// A descriptor that passed: it names a blob that can be looked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub digest: Digest,
+    pub size: u64,
+    pub media_type: String,
+}
+
+impl Descriptor {
+    /// The platform that it says.
+    pub(crate) fn platform_text(&self) -> Option<String> {
+        let platform = self.platform.as_ref()?;
+        let (os, architecture) = (platform.os().to_string(), platform.architecture().to_string());
+        Some(platform_text(&os, &architecture, platform.variant().as_deref()))
+    }
+}
+
 /// Go writes an absent map as `null`.
 fn null_is_empty<'de, D: serde::Deserializer<'de>>(input: D) -> Result<BTreeMap<String, String>, D::Error> {
     Ok(Option::deserialize(input)?.unwrap_or_default())
 }
 
 /// `os/architecture[/variant]`
-pub(super) fn platform_text(os: &str, architecture: &str, variant: Option<&str>) -> String {
+pub(crate) fn platform_text(os: &str, architecture: &str, variant: Option<&str>) -> String {
     let variant = variant.map(|variant| format!("/{variant}")).unwrap_or_default();
     format!("{os}/{architecture}{variant}")
 }

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use wasm_image::{Output, build};
+use wasm_image::{BuildFormat, Output, build};
 
 use crate::support::{Layout, TAG, command_module, elf, recipe, wasm_image, write};
 
@@ -139,4 +139,31 @@ fn oras_fetches_the_index() {
     let reference = format!("{}:dev", layout.path().display());
     let raw = run(&oras, &["manifest", "fetch", "--oci-layout", &reference]);
     assert_eq!(wasm_image::Digest::of(raw.trim_end().as_bytes()), layout.built.digest);
+}
+
+/// As wkg's and Krustlet's users would: the file comes out under its own name.
+#[test]
+fn oras_pulls_the_module_of_an_artifact() {
+    let Some(oras) = tool("oras") else { return };
+    for format in [BuildFormat::Artifact, BuildFormat::WasmToOci] {
+        let layout = Layout::of(format);
+        let reference = format!("{}:dev", layout.path().display());
+        let output = layout.folder.path().join("pulled");
+        run(&oras, &["pull", "--oci-layout", &reference, "--output", output.to_str().unwrap()]);
+        assert_eq!(fs::read(output.join("hello.wasm")).unwrap(), command_module());
+    }
+}
+
+#[test]
+fn skopeo_copies_an_artifact_without_changing_its_digest() {
+    let Some(skopeo) = tool("skopeo") else { return };
+    for format in [BuildFormat::Artifact, BuildFormat::WasmToOci] {
+        let layout = Layout::of(format);
+        let copy = layout.folder.path().join("copy");
+        let from = format!("oci:{}:dev", layout.path().display());
+        run(&skopeo, &["--insecure-policy", "copy", &from, &format!("oci:{}:dev", copy.display())]);
+        let report = wasm_image::inspect(&copy, &wasm_image::Limits::default()).unwrap();
+        assert!(report.is_sound(), "{report}");
+        assert_eq!(report.images[0].digest.as_ref(), Some(&layout.built.digest));
+    }
 }

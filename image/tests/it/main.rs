@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail as the test itself does")]
 
 mod build;
+mod by_hand;
 mod check;
 mod corruption;
+mod extract;
 mod foreign;
+mod formats;
 mod hostile;
+mod hostile_layers;
 mod native;
 mod replace;
 mod support;

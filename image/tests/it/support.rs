@@ -6,7 +6,9 @@ use std::process::{Command, Output as Ran};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use wasm_image::{Built, Contents, Digest, Limits, Output, Problem, Recipe, Timestamp, build, inspect};
+use wasm_image::{
+    BuildFormat, Built, Contents, Digest, Limits, Output, Problem, Recipe, Timestamp, build, inspect,
+};
 
 pub(crate) const TAG: &str = "localhost/akri-wasm/hello:dev";
 
@@ -44,6 +46,7 @@ pub(crate) fn recipe(module: &Path) -> Recipe {
         licenses: None,
         created: None,
         modified: Timestamp::default(),
+        format: BuildFormat::Compat,
     }
 }
 
@@ -97,9 +100,14 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn new() -> Self {
+        Self::of(BuildFormat::Compat)
+    }
+
+    pub(crate) fn of(format: BuildFormat) -> Self {
         let folder = temp();
         let module = write(folder.path(), "hello.wasm", &command_module());
-        let built = build(&recipe(&module), &Output::Layout(folder.path().join("layout"))).unwrap();
+        let recipe = Recipe { format, ..recipe(&module) };
+        let built = build(&recipe, &Output::Layout(folder.path().join("layout"))).unwrap();
         Self { folder, built }
     }
 

@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use wasm_image::{
-    AllowedImports, Built, Contents, EntryName, KeyValue, NativeBinary, Output, Platform, Recipe, Reference,
-    Timestamp, User, spec,
+    AllowedImports, BuildError, BuildFormat, Built, Contents, EntryName, KeyValue, NativeBinary, Output,
+    Platform, Recipe, Reference, Setting, Timestamp, User, spec,
 };
 
 use crate::output::Format;
@@ -37,6 +37,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "REFERENCE")]
     tag: Reference,
 
+    /// The form of a module's image
+    #[arg(long, value_enum, default_value_t, conflicts_with = "native")]
+    format: FormatArg,
+
     /// An image layout in this folder, or an oci-archive if it ends in .tar
     #[arg(long, value_name = "DIR|FILE.tar")]
     output: PathBuf,
@@ -49,9 +53,9 @@ pub(crate) struct Args {
     #[arg(long)]
     name: Option<EntryName>,
 
-    /// Who runs it: uid or uid:gid
-    #[arg(long, default_value = "65532:65532")]
-    user: User,
+    /// Who runs it: uid or uid:gid [default: 65532:65532]
+    #[arg(long)]
+    user: Option<User>,
 
     /// Add to the environment; may be repeated
     #[arg(long, value_name = "K=V")]
@@ -99,11 +103,34 @@ Examples:
   wasm-image build hello.wasm --tag localhost/hello:dev --output hello.tar
   wasm-image build hello.wasm --tag ghcr.io/me/hello:1.0 --output hello/ --licenses Apache-2.0 \\
       --annotation org.opencontainers.image.source=https://github.com/me/hello
+  wasm-image build hello.wasm --format artifact --tag ghcr.io/me/hello:1.0 --output hello.tar
   wasm-image build --native akri-proxy --tag localhost/akri-proxy:dev --output proxy.tar --user 0 --arg serve
   wasm-image build --native linux/amd64=a/proxy --native linux/arm64=b/proxy \\
       --tag localhost/proxy:dev --output proxy.tar
 
 Exit codes: 0 built, 1 failed (no output is left), 2 the command line is wrong";
+
+/// [`BuildFormat`], as the command line has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum FormatArg {
+    /// An ordinary image with the module as its entry point: for crun, youki, runwasi, Podman
+    #[default]
+    Compat,
+    /// CNCF's wasm OCI artifact: for wkg, wasmCloud, runwasi
+    Artifact,
+    /// As wasm-to-oci pushed it: for Krustlet
+    WasmToOci,
+}
+
+impl From<FormatArg> for BuildFormat {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Compat => Self::Compat,
+            FormatArg::Artifact => Self::Artifact,
+            FormatArg::WasmToOci => Self::WasmToOci,
+        }
+    }
+}
 
 /// `BINARY` or `PLATFORM=BINARY`.
 #[derive(Clone, Debug)]
@@ -135,6 +162,12 @@ impl Args {
         } else {
             Output::from_path(self.output.clone())
         };
+        let format_of_image = BuildFormat::from(self.format);
+        // Also where it says what would be the default: it would be lost.
+        if self.user.is_some() && format_of_image != BuildFormat::Compat {
+            return Err(BuildError::NotCarried { format: format_of_image, setting: Setting::User })
+                .with_context(|| format!("cannot build {}", self.tag));
+        }
         let recipe = self.recipe();
         let built = wasm_image::build(&recipe, &output)
             .with_context(|| format!("cannot build {}", recipe.reference))?;
@@ -163,7 +196,7 @@ impl Args {
             contents,
             reference: self.tag,
             name: self.name,
-            user: self.user,
+            user: self.user.unwrap_or_default(),
             env: self.env,
             args: self.args,
             labels: self.label,
@@ -172,6 +205,7 @@ impl Args {
             licenses: self.licenses,
             created: self.created.or(self.source_date_epoch),
             modified: self.source_date_epoch.unwrap_or_default(),
+            format: self.format.into(),
         }
     }
 }
@@ -188,7 +222,12 @@ impl fmt::Display for Summary {
         writeln!(f, "  output      {}", built.path.display())?;
         writeln!(f, "  digest      {}", built.digest)?;
         writeln!(f, "  size        {} bytes in all", built.size)?;
-        writeln!(f, "  entrypoint  {}", built.entrypoint)?;
+        if let Some(entrypoint) = &built.entrypoint {
+            writeln!(f, "  entrypoint  {entrypoint}")?;
+        }
+        if built.format != BuildFormat::Compat {
+            writeln!(f, "  format      {}", built.format.as_str())?;
+        }
         for manifest in &built.manifests {
             let platform = manifest.platform.to_string();
             writeln!(f, "  {platform:<11} {}, layer of {} bytes", manifest.digest, manifest.layer_size)?;

@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod completions;
+mod extract;
 mod inspect;
 mod output;
 
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Build, check and inspect OCI images of WebAssembly modules and static binaries, without Docker
+/// Build, check, inspect and unpack OCI images of WebAssembly modules and static binaries, without Docker
 #[derive(Parser)]
 #[command(name = "wasm-image", version, after_help = HELP)]
 struct Cli {
@@ -25,6 +26,7 @@ Examples:
   ctr -n k8s.io images import hello.tar
 
   wasm-image inspect hello.tar
+  wasm-image extract hello.tar --output hello.wasm
   wasm-image check hello.wasm --max-size 130000 --max-gzip 55000
 
 Exit codes:
@@ -35,6 +37,7 @@ Exit codes:
 #[derive(Subcommand)]
 enum Command {
     Build(Box<build::Args>),
+    Extract(extract::Args),
     Inspect(inspect::Args),
     Check(check::Args),
     Completions(completions::Args),
@@ -43,6 +46,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Build(args) => args.run(),
+        Command::Extract(args) => args.run(),
         Command::Inspect(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Completions(args) => args.run(),

@@ -1,6 +1,8 @@
 //! What a WebAssembly module is: validated, with its imports, and whether it is a WASI command.
 //! Reads a stream section by section, so that a large module is never in memory whole.
 
+pub(crate) mod sections;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
@@ -66,6 +68,12 @@ pub enum ModuleError {
     /// A version of the binary format that is none.
     #[error("this WebAssembly binary has version {0:#010x}; only version 1 of the core format is known")]
     Version(u32),
+    /// Ends within one of its sections.
+    #[error("the module is cut off: its section at byte {0} ends after the file")]
+    CutOff(u64),
+    /// More sections than any compiler writes.
+    #[error("the module has more than {0} sections")]
+    TooManySections(usize),
     /// wasmparser's verdict.
     #[error("the module is invalid or cut off")]
     Invalid(#[source] Box<wasmparser::BinaryReaderError>),
