@@ -3,15 +3,18 @@
 //! - [`build()`] packs a module, or one static binary per platform, as an image layout or archive. Equal input gives
 //!   equal digests.
 //! - [`inspect()`] verifies every digest, size and `diff_id` of a layout or archive, which it does not trust.
+//! - [`engine`] runs modules and compiles them ahead of time, on WasmEdge, with the feature `wasmedge`.
 //! - [`check()`] holds a module against the rules for a WASI command.
 //!
 //! Each value that a person types is a type here whose only entrance is [`FromStr`](std::str::FromStr). The crate
-//! knows nothing of Akri, talks to no network and runs nothing.
+//! knows nothing of Akri and talks to no network; nothing but [`engine`] runs anything.
 
+mod aot;
 mod build;
 mod check;
 mod digest;
 mod elf;
+pub mod engine;
 mod inspect;
 mod layer;
 mod layout;
@@ -22,7 +25,10 @@ mod settings;
 pub mod spec;
 mod timestamp;
 
-pub use build::{AllowedImports, BuildError, Built, BuiltManifest, Contents, NativeBinary, Recipe, build};
+pub use aot::{AotError, AotSection};
+pub use build::{
+    AllowedImports, BuildError, Built, BuiltManifest, CompiledModule, Contents, NativeBinary, Recipe, build,
+};
 pub use check::{CheckLimits, CheckReport, check};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use elf::ElfError;

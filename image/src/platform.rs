@@ -30,11 +30,14 @@ const NATIVE: [(&str, u16); 7] = [
     ("s390x", 22),
 ];
 
+/// Architectures that Rust and Go call by different names.
+const RUST_NAMES: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
+
 impl Platform {
     /// The platforms of a module image, in the order of its index. `linux/<arch>` is what nodes pull:
     /// containerd 2.1 and later does not unpack `wasi/wasm` on a pull by kubelet.
     pub fn of_module_images() -> [Self; 3] {
-        [Self::new("linux", "amd64"), Self::new("linux", "arm64"), Self::new("wasi", "wasm")]
+        [Self::new("linux", "amd64"), Self::new("linux", "arm64"), Self::wasi()]
     }
 
     /// The platform whose ELF files carry this `e_machine`, if images can be built for it.
@@ -71,6 +74,22 @@ impl Platform {
             Some(variant) => builder.variant(variant.as_str()).build(),
             None => builder.build(),
         }
+    }
+
+    /// Linux on what this program was built for.
+    pub fn of_this_machine() -> Self {
+        let own = std::env::consts::ARCH;
+        Self::linux(RUST_NAMES.iter().find(|(rust, _)| *rust == own).map_or(own, |(_, go)| go))
+    }
+
+    /// The platform of a module that knows no machine.
+    pub fn wasi() -> Self {
+        Self::new("wasi", "wasm")
+    }
+
+    /// Linux on an architecture of this crate's own tables.
+    pub(crate) fn linux(architecture: &str) -> Self {
+        Self::new("linux", architecture)
     }
 
     fn new(os: &str, architecture: &str) -> Self {

@@ -10,7 +10,7 @@ use std::io::{self, Seek};
 use std::path::PathBuf;
 
 pub use error::BuildError;
-pub use recipe::{AllowedImports, Contents, NativeBinary, Recipe};
+pub use recipe::{AllowedImports, CompiledModule, Contents, NativeBinary, Recipe};
 
 use crate::digest::Digest;
 use crate::layer::LayerFile;
@@ -51,6 +51,9 @@ pub struct BuiltManifest {
     pub layer_size: u64,
     /// The digest of the uncompressed layer.
     pub diff_id: Digest,
+    /// Which engine compiled its module, where that is so and known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiled_by: Option<String>,
 }
 
 /// Builds the image that `recipe` describes and puts it in its place.
@@ -69,9 +72,11 @@ pub fn build(recipe: &Recipe, output: &Output) -> Result<Built, BuildError> {
         let layer = program_layer(part, &program.file_name, program.mode, recipe.modified, &store)
             .map_err(BuildError::Write)?;
         for platform in &part.platforms {
-            manifests.push(documents.manifest(platform, &layer)?);
+            manifests.push(documents.manifest(platform, &layer, part.compiled_by.as_deref())?);
         }
     }
+    // The same image comes out whichever input is named first.
+    manifests.sort_by(|(a, _), (b, _)| a.platform.cmp(&b.platform));
     let index = documents.index(&manifests)?;
     let size = total_size(&store).map_err(BuildError::Write)?;
     match output {

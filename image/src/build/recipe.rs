@@ -16,6 +16,8 @@ pub enum Contents {
         path: PathBuf,
         /// Which imports it may have.
         imports: AllowedImports,
+        /// The same module compiled ahead of time, for some platforms: these then get it, all others the portable one.
+        compiled: Vec<CompiledModule>,
     },
     /// Static binaries, one per platform.
     Native(Vec<NativeBinary>),
@@ -29,6 +31,17 @@ pub enum AllowedImports {
     Wasi,
     /// Any: the author knows a runtime that provides them.
     Any,
+}
+
+/// A module that was compiled ahead of time, and the platform that its code is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledModule {
+    /// The platform.
+    pub platform: Platform,
+    /// Its file: the portable module with a section of code behind it.
+    pub path: PathBuf,
+    /// Which engine compiled it, and its version; `None` if nobody said.
+    pub compiled_by: Option<String>,
 }
 
 /// A static binary and its platform.

@@ -4,10 +4,10 @@
 mod limits;
 mod problem;
 mod report;
-mod source;
-mod tar_index;
+pub(crate) mod source;
+pub(crate) mod tar_index;
 mod tree;
-mod unpack;
+pub(crate) mod unpack;
 mod verify;
 mod walk;
 mod wire;

@@ -12,22 +12,22 @@ use super::{Finding, Limits, Problem};
 use crate::spec;
 
 /// A tar file's unit. <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html>
-const BLOCK: u64 = 512;
+pub(crate) const BLOCK: u64 = 512;
 /// Most bytes of an extended header that are read; real ones have some hundreds.
-const MAX_EXTENSION: u64 = 64 * 1024;
+pub(crate) const MAX_EXTENSION: u64 = 64 * 1024;
 /// Longest path that is kept: `blobs/sha512/` and 128 digits, with room.
 const MAX_PATH: usize = 160;
 
 /// From and up to which byte of the archive a member lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Range {
+pub(crate) struct Range {
     pub start: u64,
     pub end: u64,
 }
 
 /// The members of an archive that belong to an image layout.
 #[derive(Debug, Default)]
-pub(super) struct TarIndex {
+pub(crate) struct TarIndex {
     members: HashMap<String, Range>,
 }
 
@@ -176,7 +176,7 @@ impl Scan<'_> {
     }
 }
 
-fn is_extension(kind: EntryType) -> bool {
+pub(crate) fn is_extension(kind: EntryType) -> bool {
     kind.is_pax_local_extensions()
         || kind.is_pax_global_extensions()
         || kind.is_gnu_longname()
@@ -184,7 +184,7 @@ fn is_extension(kind: EntryType) -> bool {
 }
 
 /// The records `<length> <key>=<value>\n`, strictly: what two readers take for two things is refused.
-fn pax_records(mut bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+pub(crate) fn pax_records(mut bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let mut records = Vec::new();
     while !bytes.is_empty() {
         let digits = bytes.iter().position(|byte| *byte == b' ')?;
@@ -198,7 +198,7 @@ fn pax_records(mut bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
 }
 
 /// The sum of all bytes, with the field of the sum itself as spaces.
-fn checksum_is_right(block: &[u8; BLOCK as usize]) -> bool {
+pub(crate) fn checksum_is_right(block: &[u8; BLOCK as usize]) -> bool {
     let sum = |range: std::ops::Range<usize>| block[range].iter().map(|byte| u32::from(*byte)).sum::<u32>();
     let expected = sum(0..148) + 8 * u32::from(b' ') + sum(156..BLOCK as usize);
     Header::from_byte_slice(block).cksum().is_ok_and(|found| found == expected)

@@ -9,7 +9,7 @@ use crate::spec;
 
 /// How a layer is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
+pub(crate) enum Compression {
     None,
     Gzip,
 }
@@ -22,7 +22,7 @@ pub(super) enum Unpacked {
 
 impl Compression {
     /// `None` for media types that cannot be looked into here.
-    pub(super) fn of_media_type(media_type: &str) -> Option<Self> {
+    pub(crate) fn of_media_type(media_type: &str) -> Option<Self> {
         match media_type {
             spec::MEDIA_LAYER => Some(Self::None),
             spec::MEDIA_LAYER_GZIP | spec::MEDIA_DOCKER_LAYER => Some(Self::Gzip),

@@ -2,16 +2,19 @@
 
 mod build;
 mod check;
+mod compile;
 mod completions;
+mod engine;
 mod inspect;
 mod output;
+mod run;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Build, check and inspect OCI images of WebAssembly modules and static binaries, without Docker
+/// Build, check, inspect and run OCI images of WebAssembly modules and static binaries, without Docker
 #[derive(Parser)]
 #[command(name = "wasm-image", version, after_help = HELP)]
 struct Cli {
@@ -37,7 +40,12 @@ enum Command {
     Build(Box<build::Args>),
     Inspect(inspect::Args),
     Check(check::Args),
+    Run(Box<run::Args>),
+    Compile(Box<compile::Args>),
     Completions(completions::Args),
+    #[cfg(feature = "wasmedge")]
+    #[command(name = wasm_image::engine::CHILD_COMMAND, hide = true)]
+    EngineChild(engine::Args),
 }
 
 fn main() -> ExitCode {
@@ -45,7 +53,11 @@ fn main() -> ExitCode {
         Command::Build(args) => args.run(),
         Command::Inspect(args) => args.run(),
         Command::Check(args) => args.run(),
+        Command::Run(args) => args.run(),
+        Command::Compile(args) => args.run(),
         Command::Completions(args) => args.run(),
+        #[cfg(feature = "wasmedge")]
+        Command::EngineChild(args) => return args.run(),
     };
     match outcome {
         Ok(code) => code,
