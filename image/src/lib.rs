@@ -4,15 +4,18 @@
 //!   equal digests.
 //! - [`extract()`] takes the module out of an image of any of the forms in which modules are distributed.
 //! - [`inspect()`] verifies every digest, size and `diff_id` of a layout or archive, which it does not trust.
+//! - [`engine`] runs modules and compiles them ahead of time, on WasmEdge, with the feature `wasmedge`.
 //! - [`check()`] holds a module against the rules for a WASI command.
 //!
 //! Each value that a person types is a type here whose only entrance is [`FromStr`](std::str::FromStr). The crate
-//! knows nothing of Akri, talks to no network and runs nothing.
+//! knows nothing of Akri and talks to no network; nothing but [`engine`] runs anything.
 
+mod aot;
 mod build;
 mod check;
 mod digest;
 mod elf;
+pub mod engine;
 mod extract;
 mod inspect;
 mod layer;
@@ -25,9 +28,10 @@ mod settings;
 pub mod spec;
 mod timestamp;
 
+pub use aot::{AotError, AotSection};
 pub use build::{
-    AllowedImports, BuildError, BuildFormat, Built, BuiltManifest, Contents, NativeBinary, Recipe, Setting,
-    build,
+    AllowedImports, BuildError, BuildFormat, Built, BuiltManifest, CompiledModule, Contents, NativeBinary,
+    Recipe, Setting, build,
 };
 pub use check::{CheckLimits, CheckReport, check};
 pub use digest::{Algorithm, Digest, DigestError};

@@ -32,23 +32,21 @@ const NATIVE: [(&str, u16); 7] = [
     ("s390x", 22),
 ];
 
+/// Architectures that Rust and Go call by different names.
+const RUST_NAMES: [(&str, &str); 4] =
+    [("x86_64", "amd64"), ("aarch64", "arm64"), ("x86", "386"), ("powerpc64", "ppc64le")];
+
 impl Platform {
     /// The platforms of a module image, in the order of its index. `linux/<arch>` is what nodes pull:
     /// containerd 2.1 and later does not unpack `wasi/wasm` on a pull by kubelet.
     pub fn of_module_images() -> [Self; 3] {
-        [Self::new("linux", "amd64"), Self::new("linux", "arm64"), Self::new("wasi", spec::WASM_ARCHITECTURE)]
+        [Self::linux("amd64"), Self::linux("arm64"), Self::of_wasi()]
     }
 
     /// `linux` on this machine's architecture: which of an image's platforms its nodes would take.
     pub fn of_this_machine() -> Self {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            "x86" => "386",
-            "powerpc64" => "ppc64le",
-            other => other,
-        };
-        Self::new("linux", architecture)
+        let own = std::env::consts::ARCH;
+        Self::linux(RUST_NAMES.iter().find(|(rust, _)| *rust == own).map_or(own, |(_, go)| go))
     }
 
     /// `wasi/wasm`, the platform of a module in an ordinary image that is for no machine.
@@ -96,6 +94,11 @@ impl Platform {
             Some(variant) => builder.variant(variant.as_str()).build(),
             None => builder.build(),
         }
+    }
+
+    /// Linux on an architecture of this crate's own tables.
+    pub(crate) fn linux(architecture: &str) -> Self {
+        Self::new("linux", architecture)
     }
 
     fn new(os: &str, architecture: &str) -> Self {

@@ -82,6 +82,20 @@ pub const MEDIA_WASM_TO_OCI_LAYER: &str = "application/vnd.wasm.content.layer.v1
 /// The layer that runwasi's `oci-tar-builder` writes under an ordinary configuration: a module or a component, bare.
 /// <https://github.com/containerd/runwasi/blob/main/crates/oci-tar-builder/src/lib.rs>
 pub const MEDIA_RUNWASI_LAYER: &str = "application/vnd.bytecodealliance.wasm.component.layer.v0+wasm";
+/// The custom section in which WasmEdge keeps the native code that it compiled a module to.
+/// <https://github.com/WasmEdge/WasmEdge/blob/0.14.1/lib/loader/ast/module.cpp>
+pub const AOT_SECTION: &str = "wasmedge";
+/// The version of that section's format, its first number.
+/// <https://github.com/WasmEdge/WasmEdge/blob/0.14.1/include/aot/version.h>
+pub const AOT_FORMAT: u32 = 1;
+/// Linux, as that section numbers operating systems.
+/// <https://github.com/WasmEdge/WasmEdge/blob/0.14.1/lib/loader/aot_section.cpp>
+pub const AOT_LINUX: u8 = 1;
+/// That section's numbers of architectures, and Go's words for them. Same source.
+pub const AOT_ARCHITECTURES: [(u8, &str); 3] = [(1, "amd64"), (2, "arm64"), (3, "riscv64")];
+/// Which engine compiled the module of a manifest, and its version: `wasmedge 0.14.1`. This project's own.
+pub const ANNOTATION_COMPILED_BY: &str = "wasm-image/compiled-by";
+
 /// The one module that a WASI preview 1 command imports from.
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md>
 pub const WASI_MODULE: &str = "wasi_snapshot_preview1";

@@ -41,7 +41,7 @@ impl Documents<'_> {
             .media_type(MediaType::from(spec::MEDIA_MANIFEST))
             .config(descriptor(config_type, &config)?)
             .layers(vec![layer])
-            .annotations(self.annotations(Level::Manifest))
+            .annotations(self.annotations(Level::Manifest, None))
             .build()?;
         let stored = self.store.put_json(&manifest).map_err(BuildError::Write)?;
         self.name(spec::MEDIA_MANIFEST, &stored)?;
@@ -51,6 +51,7 @@ impl Documents<'_> {
             layer: module.digest.clone(),
             layer_size: module.size,
             diff_id: module.digest,
+            compiled_by: None,
         };
         Ok((stored.digest, vec![built]))
     }

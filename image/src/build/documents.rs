@@ -35,6 +35,7 @@ impl Documents<'_> {
         &self,
         platform: &Platform,
         layer: &Layer,
+        compiled_by: Option<&str>,
     ) -> Result<(BuiltManifest, Descriptor), BuildError> {
         let config = self.config(platform, layer)?;
         let manifest = ImageManifestBuilder::default()
@@ -42,7 +43,7 @@ impl Documents<'_> {
             .media_type(spec::MEDIA_MANIFEST)
             .config(descriptor(spec::MEDIA_CONFIG, &config)?)
             .layers(vec![descriptor(spec::MEDIA_LAYER_GZIP, &layer.blob)?])
-            .annotations(self.annotations(Level::Manifest))
+            .annotations(self.annotations(Level::Manifest, compiled_by))
             .build()?;
         let stored = self.store.put_json(&manifest).map_err(BuildError::Write)?;
         let mut entry = descriptor(spec::MEDIA_MANIFEST, &stored)?;
@@ -53,6 +54,7 @@ impl Documents<'_> {
             layer: layer.blob.digest.clone(),
             layer_size: layer.blob.size,
             diff_id: layer.diff_id.clone(),
+            compiled_by: compiled_by.map(str::to_owned),
         };
         Ok((built, entry))
     }
@@ -64,7 +66,7 @@ impl Documents<'_> {
             .schema_version(spec::SCHEMA_VERSION)
             .media_type(spec::MEDIA_INDEX)
             .manifests(entries)
-            .annotations(self.annotations(Level::Index))
+            .annotations(self.annotations(Level::Index, None))
             .build()?;
         let stored = self.store.put_json(&index).map_err(BuildError::Write)?;
         self.name(spec::MEDIA_INDEX, &stored)?;
@@ -117,7 +119,7 @@ impl Documents<'_> {
         self.store.put_json(&config.build()?).map_err(BuildError::Write)
     }
 
-    pub(super) fn annotations(&self, level: Level) -> HashMap<String, String> {
+    pub(super) fn annotations(&self, level: Level, compiled_by: Option<&str>) -> HashMap<String, String> {
         let recipe = self.recipe;
         let title = self.file_name.strip_suffix(spec::WASM_ENTRY_SUFFIXES[0]).unwrap_or(self.file_name);
         let version = recipe.version.as_deref().unwrap_or(self.tag);
@@ -137,6 +139,9 @@ impl Documents<'_> {
         {
             let variant = spec::WASM_VARIANT_COMPAT_SMART.to_owned();
             all.insert(spec::ANNOTATION_WASM_VARIANT.to_owned(), variant);
+        }
+        if let Some(engine) = compiled_by {
+            all.insert(spec::ANNOTATION_COMPILED_BY.to_owned(), engine.to_owned());
         }
         all.extend(pairs(&recipe.annotations));
         all.into_iter().collect()

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use oci_spec::OciSpecError;
 
 use super::recipe::{BuildFormat, Setting};
+use crate::aot::AotError;
 use crate::elf::ElfError;
 use crate::layout::OutputError;
 use crate::module::ModuleError;
@@ -43,6 +44,19 @@ pub enum BuildError {
         /// Which imports these are.
         source: ModuleError,
     },
+    /// The compiled module is refused.
+    #[error("cannot pack {path} for {platform}")]
+    Compiled {
+        /// The compiled module.
+        path: PathBuf,
+        /// What it was given for.
+        platform: Platform,
+        /// Why not.
+        source: AotError,
+    },
+    /// The module that is to serve all platforms holds code for one.
+    #[error("{0} holds compiled code already: give the module that it was compiled from")]
+    AlreadyCompiled(PathBuf),
     /// The binary is refused.
     #[error("cannot pack {path}")]
     Native {
@@ -54,8 +68,8 @@ pub enum BuildError {
     /// No binary at all.
     #[error("there is no binary to pack")]
     Nothing,
-    /// Two binaries for one platform.
-    #[error("two binaries are for {0}: an image holds one per platform")]
+    /// Two binaries or compiled modules for one platform.
+    #[error("two files are for {0}: an image holds one per platform")]
     SamePlatform(Platform),
     /// Binaries of different names.
     #[error("the binaries have different names ({0} and {1}): say which one the image uses with --name")]

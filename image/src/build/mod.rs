@@ -11,7 +11,7 @@ use std::io::{self, Seek};
 use std::path::PathBuf;
 
 pub use error::BuildError;
-pub use recipe::{AllowedImports, BuildFormat, Contents, NativeBinary, Recipe, Setting};
+pub use recipe::{AllowedImports, BuildFormat, CompiledModule, Contents, NativeBinary, Recipe, Setting};
 
 use crate::digest::Digest;
 use crate::layer::LayerFile;
@@ -55,6 +55,9 @@ pub struct BuiltManifest {
     pub layer_size: u64,
     /// The digest of the uncompressed layer.
     pub diff_id: Digest,
+    /// Which engine compiled its module, where that is so and known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiled_by: Option<String>,
 }
 
 /// Builds the image that `recipe` describes and puts it in its place.
@@ -103,9 +106,11 @@ fn image(program: &Program, documents: &Documents<'_>) -> Result<(Digest, Vec<Bu
         let layer = program_layer(part, &program.file_name, program.mode, modified, documents.store)
             .map_err(BuildError::Write)?;
         for platform in &part.platforms {
-            manifests.push(documents.manifest(platform, &layer)?);
+            manifests.push(documents.manifest(platform, &layer, part.compiled_by.as_deref())?);
         }
     }
+    // The same image comes out whichever input is named first.
+    manifests.sort_by(|(a, _), (b, _)| a.platform.cmp(&b.platform));
     let index = documents.index(&manifests)?;
     Ok((index.digest, manifests.into_iter().map(|(built, _)| built).collect()))
 }

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use super::{AllowedImports, BuildError, Contents, NativeBinary, Recipe};
+use super::{AllowedImports, BuildError, CompiledModule, Contents, NativeBinary, Recipe};
+use crate::aot::{self, AotError, AotSection};
 use crate::elf;
 use crate::module::ModuleSummary;
 use crate::platform::Platform;
@@ -27,17 +28,26 @@ pub(super) struct Program {
 pub(super) struct Part {
     pub file: File,
     pub platforms: Vec<Platform>,
+    /// Which engine compiled it, where it holds compiled code and that is known.
+    pub compiled_by: Option<String>,
 }
 
 impl Program {
     pub(super) fn open(recipe: &Recipe) -> Result<Self, BuildError> {
         match &recipe.contents {
-            Contents::Module { path, imports } => Self::module(path, *imports, recipe.name.as_ref()),
+            Contents::Module { path, imports, compiled } => {
+                Self::module(path, *imports, compiled, recipe.name.as_ref())
+            }
             Contents::Native(binaries) => Self::native(binaries, recipe.name.as_ref()),
         }
     }
 
-    fn module(path: &Path, imports: AllowedImports, name: Option<&EntryName>) -> Result<Self, BuildError> {
+    fn module(
+        path: &Path,
+        imports: AllowedImports,
+        compiled: &[CompiledModule],
+        name: Option<&EntryName>,
+    ) -> Result<Self, BuildError> {
         let file = open(path)?;
         let refuse = |source| BuildError::Module { path: path.to_owned(), source };
         let summary = ModuleSummary::read(BufReader::new(&file)).map_err(refuse)?;
@@ -47,7 +57,17 @@ impl Program {
             summary.require_wasi_imports().map_err(refuse)?;
         }
         let name = name.cloned().map_or_else(|| EntryName::of_file(path), Ok)?;
-        let parts = vec![Part { file, platforms: Platform::of_module_images().into() }];
+        let mut portable = Part { file, platforms: Platform::of_module_images().into(), compiled_by: None };
+        let mut parts = Vec::new();
+        let mut seen = BTreeSet::new();
+        for module in compiled {
+            if !seen.insert(&module.platform) {
+                return Err(BuildError::SamePlatform(module.platform.clone()));
+            }
+            parts.push(compiled_part(module, path, &portable.file)?);
+            portable.platforms.retain(|platform| *platform != module.platform);
+        }
+        parts.push(portable);
         Ok(Self { file_name: name.module_file(), mode: MODULE_MODE, parts })
     }
 
@@ -72,10 +92,8 @@ impl Program {
                     _ => name = Some(own),
                 }
             }
-            parts.push(Part { file, platforms: vec![platform] });
+            parts.push(Part { file, platforms: vec![platform], compiled_by: None });
         }
-        // The same image comes out whichever binary is named first.
-        parts.sort_by(|a, b| a.platforms.cmp(&b.platforms));
         let name = name.filter(|_| !parts.is_empty()).ok_or(BuildError::Nothing)?;
         Ok(Self { file_name: name.native_file()?, mode: NATIVE_MODE, parts })
     }
@@ -83,6 +101,20 @@ impl Program {
     pub(super) fn files(&self) -> Result<Vec<File>, BuildError> {
         self.parts.iter().map(|part| part.file.try_clone().map_err(BuildError::Write)).collect()
     }
+}
+
+/// A compiled module, held against the portable one.
+fn compiled_part(module: &CompiledModule, portable: &Path, file: &File) -> Result<Part, BuildError> {
+    let CompiledModule { platform, path, compiled_by } = module;
+    let refuse =
+        |source: AotError| BuildError::Compiled { path: path.clone(), platform: platform.clone(), source };
+    if AotSection::find(file).map_err(|error| refuse(error.into()))?.is_some() {
+        return Err(BuildError::AlreadyCompiled(portable.to_owned()));
+    }
+    let compiled = open(path)?;
+    aot::check(file, &compiled, platform).map_err(refuse)?;
+    // Valid it is: the portable module is, and what follows is one custom section of the right length.
+    Ok(Part { file: compiled, platforms: vec![platform.clone()], compiled_by: compiled_by.clone() })
 }
 
 fn open(path: &Path) -> Result<File, BuildError> {

@@ -17,6 +17,8 @@ pub enum Contents {
         path: PathBuf,
         /// Which imports it may have.
         imports: AllowedImports,
+        /// The same module compiled ahead of time, for some platforms: these then get it, all others the portable one.
+        compiled: Vec<CompiledModule>,
     },
     /// Static binaries, one per platform.
     Native(Vec<NativeBinary>),
@@ -43,6 +45,17 @@ pub enum BuildFormat {
     Artifact,
     /// What `wasm-to-oci` pushed, for Krustlet's time.
     WasmToOci,
+}
+
+/// A module that was compiled ahead of time, and the platform that its code is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledModule {
+    /// The platform.
+    pub platform: Platform,
+    /// Its file: the portable module with a section of code behind it.
+    pub path: PathBuf,
+    /// Which engine compiled it, and its version; `None` if nobody said.
+    pub compiled_by: Option<String>,
 }
 
 /// A static binary and its platform.
@@ -104,12 +117,17 @@ impl Recipe {
         }
         let said = [
             (matches!(self.contents, Contents::Native(_)), Setting::Native),
+            (self.has_compiled(), Setting::Compiled),
             (self.user != User::default(), Setting::User),
             (!self.env.is_empty(), Setting::Env),
             (!self.args.is_empty(), Setting::Args),
             (!self.labels.is_empty(), Setting::Labels),
         ];
         said.into_iter().find_map(|(said, setting)| said.then_some(setting))
+    }
+
+    fn has_compiled(&self) -> bool {
+        matches!(&self.contents, Contents::Module { compiled, .. } if !compiled.is_empty())
     }
 }
 
@@ -118,6 +136,8 @@ impl Recipe {
 pub enum Setting {
     /// A static binary.
     Native,
+    /// A compiled module for some platforms.
+    Compiled,
     /// Who runs it.
     User,
     /// The environment.
@@ -132,6 +152,7 @@ impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Native => "a native binary (--native)",
+            Self::Compiled => "compiled modules (--compiled)",
             Self::User => "a user (--user)",
             Self::Env => "an environment (--env)",
             Self::Args => "arguments (--arg)",

@@ -34,7 +34,11 @@ pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 
 pub(crate) fn recipe(module: &Path) -> Recipe {
     Recipe {
-        contents: Contents::Module { path: module.to_owned(), imports: Default::default() },
+        contents: Contents::Module {
+            path: module.to_owned(),
+            imports: Default::default(),
+            compiled: Vec::new(),
+        },
         reference: TAG.parse().unwrap(),
         name: None,
         user: "65532:65532".parse().unwrap(),

@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use wasm_image::{
-    AllowedImports, BuildError, BuildFormat, Built, Contents, EntryName, KeyValue, NativeBinary, Output,
-    Platform, Recipe, Reference, Setting, Timestamp, User, spec,
+    AllowedImports, BuildError, BuildFormat, Built, CompiledModule, Contents, EntryName, KeyValue,
+    NativeBinary, Output, Platform, Recipe, Reference, Setting, Timestamp, User, spec,
 };
 
 use crate::output::Format;
@@ -32,6 +32,15 @@ pub(crate) struct Args {
     /// The platform of a --native binary that names none [default: what its ELF header says]
     #[arg(long, requires = "native", value_name = "OS/ARCH")]
     platform: Option<Platform>,
+
+    /// The module compiled ahead of time for a platform, which then gets it; all others get the portable one. It must be
+    /// that module with WasmEdge's section of code. A node's engine runs that code unchecked. Repeatable
+    #[arg(long, conflicts_with = "native", value_name = "PLATFORM=FILE")]
+    compiled: Vec<CompiledArg>,
+
+    /// Which engine compiled the --compiled modules: an annotation of their manifests
+    #[arg(long, requires = "compiled", value_name = "ENGINE VERSION")]
+    compiled_by: Option<String>,
 
     /// The image's name and tag
     #[arg(long, value_name = "REFERENCE")]
@@ -154,6 +163,32 @@ impl FromStr for NativeArg {
     }
 }
 
+/// `PLATFORM=FILE`
+#[derive(Clone, Debug)]
+pub(crate) struct CompiledArg {
+    platform: Platform,
+    path: PathBuf,
+}
+
+impl CompiledArg {
+    /// As a recipe has it.
+    pub(crate) fn module(self, compiled_by: Option<String>) -> CompiledModule {
+        CompiledModule { platform: self.platform, path: self.path, compiled_by }
+    }
+}
+
+impl FromStr for CompiledArg {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (platform, path) = text.split_once('=').context("expected PLATFORM=FILE")?;
+        if path.is_empty() {
+            bail!("the path of the compiled module is empty");
+        }
+        Ok(Self { platform: platform.parse()?, path: path.into() })
+    }
+}
+
 impl Args {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let format = self.print;
@@ -180,7 +215,9 @@ impl Args {
         let contents = match self.module {
             Some(path) => {
                 let imports = if self.allow_imports { AllowedImports::Any } else { AllowedImports::Wasi };
-                Contents::Module { path, imports }
+                let compiled = self.compiled.into_iter();
+                let compiled = compiled.map(|arg| arg.module(self.compiled_by.clone())).collect();
+                Contents::Module { path, imports, compiled }
             }
             None => Contents::Native(
                 self.native
@@ -213,7 +250,7 @@ impl Args {
 /// What was built, printed.
 #[derive(serde::Serialize)]
 #[serde(transparent)]
-struct Summary(Built);
+pub(crate) struct Summary(pub(crate) Built);
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -230,7 +267,11 @@ impl fmt::Display for Summary {
         }
         for manifest in &built.manifests {
             let platform = manifest.platform.to_string();
-            writeln!(f, "  {platform:<11} {}, layer of {} bytes", manifest.digest, manifest.layer_size)?;
+            write!(f, "  {platform:<11} {}, layer of {} bytes", manifest.digest, manifest.layer_size)?;
+            match &manifest.compiled_by {
+                Some(engine) => writeln!(f, ", compiled by {engine}")?,
+                None => writeln!(f)?,
+            }
         }
         Ok(())
     }

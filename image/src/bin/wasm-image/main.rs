@@ -2,17 +2,20 @@
 
 mod build;
 mod check;
+mod compile;
 mod completions;
+mod engine;
 mod extract;
 mod inspect;
 mod output;
+mod run;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Build, check, inspect and unpack OCI images of WebAssembly modules and static binaries, without Docker
+/// Build, check, inspect, run and unpack OCI images of WebAssembly modules and static binaries, without Docker
 #[derive(Parser)]
 #[command(name = "wasm-image", version, after_help = HELP)]
 struct Cli {
@@ -40,7 +43,12 @@ enum Command {
     Extract(extract::Args),
     Inspect(inspect::Args),
     Check(check::Args),
+    Run(Box<run::Args>),
+    Compile(Box<compile::Args>),
     Completions(completions::Args),
+    #[cfg(feature = "wasmedge")]
+    #[command(name = wasm_image::engine::CHILD_COMMAND, hide = true)]
+    EngineChild(engine::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,7 +57,11 @@ fn main() -> ExitCode {
         Command::Extract(args) => args.run(),
         Command::Inspect(args) => args.run(),
         Command::Check(args) => args.run(),
+        Command::Run(args) => args.run(),
+        Command::Compile(args) => args.run(),
         Command::Completions(args) => args.run(),
+        #[cfg(feature = "wasmedge")]
+        Command::EngineChild(args) => return args.run(),
     };
     match outcome {
         Ok(code) => code,
