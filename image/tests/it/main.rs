@@ -5,7 +5,11 @@ mod build;
 mod check;
 mod corruption;
 mod foreign;
+mod held;
 mod hostile;
 mod native;
 mod replace;
 mod support;
+
+#[path = "../peers/mod.rs"]
+mod peers;
