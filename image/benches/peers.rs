@@ -6,9 +6,6 @@
 //! named by ORAS). A tool that is missing is said and left out.
 #![allow(clippy::unwrap_used, reason = "a measurement that fails has nothing to print")]
 
-#[path = "../tests/peers/mod.rs"]
-mod peers;
-
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use peers::{DockerRegistry, Guard};
+use image_peers::{DockerRegistry, Guard};
 
 /// Pairs for each figure.
 const PAIRS: usize = 15;
@@ -39,7 +36,7 @@ fn main() {
     );
     bench.build();
     let Some(docker_registry) = tool("docker-registry") else { return };
-    let registry = DockerRegistry::start(&docker_registry, Guard::Open);
+    let registry = DockerRegistry::start(&docker_registry, Guard::Open).unwrap();
     bench.push(&registry);
     bench.pull(&registry);
     bench.memory(&registry);

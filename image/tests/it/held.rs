@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use image_peers::{CERTIFICATES, DockerRegistry, Guard, PASSWORD, USER, blob};
 use wasm_image::{Digest, Limits, inspect};
 
 use crate::foreign::{run, tool, unpack};
-use crate::peers::{DockerRegistry, Guard, PASSWORD, USER};
 use crate::support::{Layout, command_module, stderr, stdout, temp};
 
 /// The registry and the tool's own configuration for it.
@@ -19,8 +19,8 @@ struct Place {
 
 impl Place {
     fn new() -> Option<Self> {
-        let registry = DockerRegistry::start(&tool("docker-registry")?, Guard::TlsAndPassword);
-        let config = registry.docker_config("docker", PASSWORD);
+        let registry = DockerRegistry::start(&tool("docker-registry")?, Guard::TlsAndPassword).unwrap();
+        let config = registry.docker_config("docker", PASSWORD).unwrap();
         Some(Self { registry, config })
     }
 
@@ -70,7 +70,7 @@ impl Place {
     }
 
     fn skopeo(&self, skopeo: &Path, args: &[&str]) -> String {
-        let certificates = self.registry.folder.path().join("certificates");
+        let certificates = self.registry.folder.path().join(CERTIFICATES);
         let mut all = vec!["--insecure-policy", args[0]];
         let option = match args[0] {
             "copy" => ["--src-cert-dir", "--dest-cert-dir"].as_slice(),
@@ -232,7 +232,7 @@ fn a_wrong_password_and_an_unknown_ca_are_named() {
     let Some(place) = Place::new() else { return };
     let layout = Layout::new();
     let reference = place.reference("hello:v1");
-    let wrong = place.registry.docker_config("wrong", "not-the-password");
+    let wrong = place.registry.docker_config("wrong", "not-the-password").unwrap();
     let ran = place.wasm_image_as(&wrong, &["push", text(&layout.path()), &reference]);
     assert!(!ran.status.success());
     let said = stderr(&ran);
@@ -267,7 +267,7 @@ fn what_the_registry_lost_or_spoilt_is_noticed_and_nothing_is_left() {
     let reference = place.reference("hello:v1");
     place.done(&["push", text(&layout.path()), &reference]);
     let layer = layout.built.manifests[0].layer.to_string();
-    let stored = place.registry.blob(&layer);
+    let stored = blob(place.registry.folder.path(), &layer).unwrap();
     let bytes = fs::read(&stored).unwrap();
     let folder = temp();
     let nothing_left = || assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -10,6 +10,3 @@ mod hostile;
 mod native;
 mod replace;
 mod support;
-
-#[path = "../peers/mod.rs"]
-mod peers;
