@@ -99,6 +99,26 @@ impl Cri {
         Ok(self.images.image_status(request).await.context("ImageStatus")?.into_inner().image)
     }
 
+    /// Pulls an image from its registry; the reference by which containers may use it.
+    ///
+    /// # Errors
+    /// With what containerd says.
+    pub async fn pull(&mut self, name: &str, auth: v1::AuthConfig) -> anyhow::Result<String> {
+        let image = Some(v1::ImageSpec { image: name.to_owned(), ..Default::default() });
+        let request = v1::PullImageRequest { image, auth: Some(auth), ..Default::default() };
+        Ok(self.images.pull_image(request).await.context("PullImage")?.into_inner().image_ref)
+    }
+
+    /// Forgets an image.
+    ///
+    /// # Errors
+    /// With what containerd says.
+    pub async fn remove_image(&mut self, name: &str) -> anyhow::Result<()> {
+        let image = Some(v1::ImageSpec { image: name.to_owned(), ..Default::default() });
+        self.images.remove_image(v1::RemoveImageRequest { image }).await.context("RemoveImage")?;
+        Ok(())
+    }
+
     /// Starts a pod's sandbox; its id.
     ///
     /// # Errors

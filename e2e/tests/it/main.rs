@@ -3,4 +3,5 @@
 
 mod node;
 mod processes;
+mod registry;
 mod support;

@@ -12,7 +12,7 @@ use wasm_image::{BuildFormat, Output, build};
 use crate::support::{Layout, TAG, command_module, elf, recipe, wasm_image, write};
 
 /// Where the tool is, if it is.
-fn tool(name: &str) -> Option<PathBuf> {
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let found = env::var_os(name.to_uppercase()).map(PathBuf::from).or_else(|| {
         env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
     });
@@ -26,7 +26,7 @@ fn tool(name: &str) -> Option<PathBuf> {
     found
 }
 
-fn run(tool: &Path, args: &[&str]) -> String {
+pub(crate) fn run(tool: &Path, args: &[&str]) -> String {
     let ran = Command::new(tool).args(args).output().unwrap();
     assert!(ran.status.success(), "{} {args:?}: {}", tool.display(), String::from_utf8_lossy(&ran.stderr));
     String::from_utf8(ran.stdout).unwrap()
@@ -120,7 +120,7 @@ fn umoci_unpacks_a_binary() {
     );
 }
 
-fn unpack(umoci: &Path, layout: &Path, folder: &Path) -> PathBuf {
+pub(crate) fn unpack(umoci: &Path, layout: &Path, folder: &Path) -> PathBuf {
     let root = folder.join("unpacked");
     let image = format!("{}:dev", layout.display());
     let mut args = vec!["unpack", "--image", &image];

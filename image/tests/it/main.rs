@@ -8,6 +8,7 @@ mod corruption;
 mod extract;
 mod foreign;
 mod formats;
+mod held;
 mod hostile;
 mod hostile_layers;
 mod native;
