@@ -46,19 +46,19 @@ pub enum InspectError {
 
 /// An opened layout.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(crate) enum Source {
     Layout(OwnedFd),
     Archive(File, TarIndex),
 }
 
 /// An opened file of the layout.
-pub(super) struct Member<'a> {
+pub(crate) struct Member<'a> {
     pub reader: Box<dyn Read + 'a>,
     pub size: u64,
 }
 
 impl Source {
-    pub(super) fn open(path: &Path, limits: &Limits) -> Result<(Self, Vec<Finding>), InspectError> {
+    pub(crate) fn open(path: &Path, limits: &Limits) -> Result<(Self, Vec<Finding>), InspectError> {
         let at = |source| InspectError::Open { path: path.to_owned(), source };
         let metadata = path.metadata().map_err(at)?;
         let is_dir = metadata.is_dir();
@@ -80,7 +80,7 @@ impl Source {
         Ok((Self::Archive(file, index), findings))
     }
 
-    pub(super) fn kind(&self) -> InputKind {
+    pub(crate) fn kind(&self) -> InputKind {
         match self {
             Self::Layout(_) => InputKind::Layout,
             Self::Archive(..) => InputKind::Archive,
@@ -88,7 +88,7 @@ impl Source {
     }
 
     /// Opens the file at `path`, which is made of this crate's constants and verified hex digits.
-    pub(super) fn member(&self, path: &str) -> Result<Member<'_>, Problem> {
+    pub(crate) fn member(&self, path: &str) -> Result<Member<'_>, Problem> {
         match self {
             Self::Layout(root) => beneath(root, path),
             Self::Archive(file, index) => match index.get(path) {

@@ -27,7 +27,7 @@ pub(super) struct Range {
 
 /// The members of an archive that belong to an image layout.
 #[derive(Debug, Default)]
-pub(super) struct TarIndex {
+pub(crate) struct TarIndex {
     members: HashMap<String, Range>,
 }
 

@@ -42,7 +42,7 @@ impl Compression {
 }
 
 /// Reads to the end or up to `limit` bytes; the digest and count of what was read.
-pub(super) fn hash(input: impl Read, algorithm: Algorithm, limit: u64) -> io::Result<(Digest, u64)> {
+pub(crate) fn hash(input: impl Read, algorithm: Algorithm, limit: u64) -> io::Result<(Digest, u64)> {
     let mut input = input.take(limit);
     let mut hasher = Hasher::new(algorithm);
     let mut buffer = vec![0; 64 * 1024];

@@ -12,14 +12,14 @@ use super::ConfigSummary;
 /// The file `oci-layout`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Marker {
+pub(crate) struct Marker {
     pub image_layout_version: String,
 }
 
 /// An index or a manifest.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Document {
+pub(crate) struct Document {
     pub schema_version: u64,
     pub media_type: Option<String>,
     pub manifests: Option<Vec<serde_json::Value>>,
@@ -34,7 +34,7 @@ pub(super) struct Document {
 /// A descriptor whose digest is not yet believed to be one.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
+pub(crate) struct Descriptor {
     pub media_type: String,
     pub digest: String,
     pub size: u64,
@@ -50,12 +50,12 @@ fn null_is_empty<'de, D: serde::Deserializer<'de>>(input: D) -> Result<BTreeMap<
 }
 
 /// `os/architecture[/variant]`
-pub(super) fn platform_text(os: &str, architecture: &str, variant: Option<&str>) -> String {
+pub(crate) fn platform_text(os: &str, architecture: &str, variant: Option<&str>) -> String {
     let variant = variant.map(|variant| format!("/{variant}")).unwrap_or_default();
     format!("{os}/{architecture}{variant}")
 }
 
-pub(super) fn summary_of(config: &ImageConfiguration) -> ConfigSummary {
+pub(crate) fn summary_of(config: &ImageConfiguration) -> ConfigSummary {
     let mut summary = ConfigSummary {
         platform: platform_text(
             &config.os().to_string(),

@@ -3,15 +3,22 @@
 mod build;
 mod check;
 mod completions;
+mod copy;
 mod inspect;
 mod output;
+mod progress;
+mod pull;
+mod push;
+mod registry_args;
+mod tags;
+mod transfer_args;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Build, check and inspect OCI images of WebAssembly modules and static binaries, without Docker
+/// Build, check, inspect, push, pull and copy OCI images of WebAssembly modules and static binaries, without Docker
 #[derive(Parser)]
 #[command(name = "wasm-image", version, after_help = HELP)]
 struct Cli {
@@ -27,16 +34,28 @@ Examples:
   wasm-image inspect hello.tar
   wasm-image check hello.wasm --max-size 130000 --max-gzip 55000
 
+  wasm-image push hello.tar ghcr.io/me/hello:1.0
+  wasm-image pull ghcr.io/me/hello:1.0 --output hello/
+  wasm-image copy ghcr.io/me/hello:1.0 localhost:5000/hello:1.0 --plain-http
+  wasm-image tags ghcr.io/me/hello
+
 Exit codes:
   0  done, and nothing is wrong
   1  failed, or what was looked at is wrong
-  2  the command line is wrong";
+  2  the command line is wrong
+  3  a registry misses or refuses credentials
+  4  there is no such image, tag or blob
+  5  something that was transferred is not what its digest or length says";
 
 #[derive(Subcommand)]
 enum Command {
     Build(Box<build::Args>),
     Inspect(inspect::Args),
     Check(check::Args),
+    Push(Box<push::Args>),
+    Pull(Box<pull::Args>),
+    Copy(Box<copy::Args>),
+    Tags(Box<tags::Args>),
     Completions(completions::Args),
 }
 
@@ -45,6 +64,10 @@ fn main() -> ExitCode {
         Command::Build(args) => args.run(),
         Command::Inspect(args) => args.run(),
         Command::Check(args) => args.run(),
+        Command::Push(args) => args.run(),
+        Command::Pull(args) => args.run(),
+        Command::Copy(args) => args.run(),
+        Command::Tags(args) => args.run(),
         Command::Completions(args) => args.run(),
     };
     match outcome {
@@ -52,7 +75,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // Nothing can be done if even this fails.
             let _ = writeln!(io::stderr(), "wasm-image: {error:#}");
-            ExitCode::FAILURE
+            registry_args::exit_code(&error)
         }
     }
 }
