@@ -19,6 +19,9 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All that are known.
+    pub(crate) const ALL: [Self; 2] = [Self::Sha256, Self::Sha512];
+
     /// The name as it stands before the colon.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -87,7 +90,7 @@ impl FromStr for Digest {
         // Hostile strings may be long; what an error repeats is not.
         let shown = || text.chars().take(160).collect::<String>();
         let (name, hex) = text.split_once(':').ok_or_else(|| DigestError::NoAlgorithm(shown()))?;
-        let algorithm = [Algorithm::Sha256, Algorithm::Sha512]
+        let algorithm = Algorithm::ALL
             .into_iter()
             .find(|known| known.as_str() == name)
             .ok_or_else(|| DigestError::UnknownAlgorithm(shown()))?;

@@ -4,11 +4,12 @@
 //!   equal digests.
 //! - [`extract()`] takes the module out of an image of any of the forms in which modules are distributed.
 //! - [`inspect()`] verifies every digest, size and `diff_id` of a layout or archive, which it does not trust.
+//! - [`transfer()`] moves an image between registries, layouts and archives without changing a byte.
 //! - [`engine`] runs modules and compiles them ahead of time, on WasmEdge, with the feature `wasmedge`.
 //! - [`check()`] holds a module against the rules for a WASI command.
 //!
 //! Each value that a person types is a type here whose only entrance is [`FromStr`](std::str::FromStr). The crate
-//! knows nothing of Akri and talks to no network; nothing but [`engine`] runs anything.
+//! knows nothing of Akri; nothing but [`engine`] runs anything.
 
 mod aot;
 mod build;
@@ -23,10 +24,14 @@ mod layout;
 mod module;
 mod platform;
 mod print;
+mod progress;
 mod reference;
+mod registry;
+mod selector;
 mod settings;
 pub mod spec;
 mod timestamp;
+mod transfer;
 
 pub use aot::{AotError, AotSection};
 pub use build::{
@@ -36,15 +41,22 @@ pub use build::{
 pub use check::{CheckLimits, CheckReport, check};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use elf::ElfError;
-pub use extract::{
-    ExtractError, Extracted, ImageForm, Listed, LocalImage, Selector, SelectorError, extract, extract_within,
-};
+pub use extract::{ExtractError, Extracted, ImageForm, Listed, LocalImage, extract, extract_within};
 pub use inspect::{
     ConfigSummary, Finding, InputKind, InspectError, Limits, Node, Problem, Report, Severity, inspect,
 };
 pub use layout::{Output, OutputError};
 pub use module::{CommandKind, ModuleError, ModuleSummary};
 pub use platform::{Platform, PlatformError};
+pub use progress::{Progress, Quiet};
 pub use reference::{Reference, ReferenceError};
+pub use registry::{
+    ClientOptions, Clock, Credential, CredentialError, CredentialSource, FailureKind, InputError, PlainHttp,
+    RegistryClient, RegistryError, RetryPolicy, Secret, SystemClock,
+};
+pub use selector::{Selector, SelectorError};
 pub use settings::{EntryName, KeyValue, SettingError, User};
 pub use timestamp::{Timestamp, TimestampError};
+pub use transfer::{
+    BlobOutcome, BlobReport, Place, PlaceError, Transfer, TransferError, TransferReport, transfer,
+};

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::error::Listed;
-use super::local::Selector;
 use super::program::Program;
 use super::store::{Store, descriptor};
 use super::{ExtractError, ImageForm};
@@ -12,6 +11,7 @@ use crate::inspect::Problem;
 use crate::inspect::document::Kind;
 use crate::inspect::wire::{Document, Marker, Target, platform_text};
 use crate::platform::Platform;
+use crate::selector::Selector;
 use crate::spec;
 
 /// What an entry is called that describes another one and is no image: `os` and `architecture` of attestations.

@@ -18,7 +18,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub use error::{ExtractError, Listed};
-pub use local::{LocalImage, Selector, SelectorError};
+pub use local::LocalImage;
 pub use program::ImageForm;
 
 use crate::digest::{Algorithm, Digest};

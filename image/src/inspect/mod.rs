@@ -20,7 +20,9 @@ pub use problem::{Finding, Problem, Severity};
 pub use report::{ConfigSummary, Node, Report};
 pub use source::{InputKind, InspectError};
 
-use source::Source;
+pub(crate) use source::Source;
+pub(crate) use unpack::hash;
+pub(crate) use verify::read;
 use walk::Walk;
 
 /// Verifies the layout or archive at `path`. What is wrong with its content stands in the report; an error means

@@ -141,7 +141,7 @@ impl Walk<'_> {
 }
 
 /// All of a member that is known to be small, but not believed to be.
-pub(super) fn read(reader: impl Read, path: &str, limit: u64) -> Result<Vec<u8>, Problem> {
+pub(crate) fn read(reader: impl Read, path: &str, limit: u64) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     match reader.take(limit).read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),

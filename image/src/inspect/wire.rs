@@ -73,7 +73,7 @@ pub(crate) fn platform_text(os: &str, architecture: &str, variant: Option<&str>)
     format!("{os}/{architecture}{variant}")
 }
 
-pub(super) fn summary_of(config: &ImageConfiguration) -> ConfigSummary {
+pub(crate) fn summary_of(config: &ImageConfiguration) -> ConfigSummary {
     let mut summary = ConfigSummary {
         platform: platform_text(
             &config.os().to_string(),

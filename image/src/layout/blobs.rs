@@ -65,19 +65,41 @@ impl BlobStore {
 
     /// The blobs' paths beneath the root, in order.
     pub(crate) fn blob_paths(&self) -> io::Result<Vec<String>> {
-        let folder = format!("{}/{}", spec::BLOBS_DIR, Algorithm::Sha256.as_str());
         let mut paths = Vec::new();
-        for entry in fs::read_dir(self.root.join(&folder))? {
-            let name = entry?.file_name();
-            paths.push(format!("{folder}/{}", name.to_string_lossy()));
+        for algorithm in Algorithm::ALL {
+            for path in self.blobs_of(algorithm)? {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                paths.push(format!("{}/{}/{name}", spec::BLOBS_DIR, algorithm.as_str()));
+            }
         }
         paths.sort();
         Ok(paths)
     }
+
+    /// The files of one algorithm's blobs.
+    pub(super) fn blobs_of(&self, algorithm: Algorithm) -> io::Result<Vec<PathBuf>> {
+        let folder = self.root.join(spec::BLOBS_DIR).join(algorithm.as_str());
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+    }
+
+    /// Takes in a file that was verified to be the blob of this digest.
+    pub(super) fn adopt(&self, file: &Path, digest: &Digest) -> io::Result<()> {
+        let place = self.root.join(digest.blob_path());
+        // sha256's is there from the beginning; another one's only where it is needed.
+        if let Some(folder) = place.parent()
+            && !folder.exists()
+        {
+            fs::create_dir(folder)?;
+        }
+        fs::rename(file, place)
+    }
 }
 
 /// JSON without white space and with every object's keys in order: `oci-spec` keeps maps unordered.
-fn canonical_json(document: &impl serde::Serialize) -> io::Result<Vec<u8>> {
+pub(super) fn canonical_json(document: &impl serde::Serialize) -> io::Result<Vec<u8>> {
     let mut value = serde_json::to_value(document)?;
     value.sort_all_objects();
     Ok(serde_json::to_vec(&value)?)

@@ -2,9 +2,11 @@
 
 mod archive;
 mod blobs;
+mod incoming;
 mod staging;
 
 pub(crate) use archive::write_archive;
 pub(crate) use blobs::{BlobStore, StoredBlob};
+pub(crate) use incoming::Incoming;
 pub(crate) use staging::Staging;
 pub use staging::{Output, OutputError};

@@ -128,6 +128,11 @@ impl Staging {
         Ok(Self { folder, target, _lock: lock })
     }
 
+    /// What will be written: the output, or what it links to.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// A path within the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -246,7 +251,7 @@ fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OutputError {
+pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OutputError {
     let path = path.to_owned();
     move |source| OutputError::Io { action, path, source }
 }

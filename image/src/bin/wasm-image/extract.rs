@@ -58,7 +58,7 @@ impl Args {
 /// What was taken out, printed.
 #[derive(serde::Serialize)]
 #[serde(transparent)]
-struct Summary(Extracted);
+pub(crate) struct Summary(pub(crate) Extracted);
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

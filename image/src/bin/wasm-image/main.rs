@@ -4,18 +4,25 @@ mod build;
 mod check;
 mod compile;
 mod completions;
+mod copy;
 mod engine;
 mod extract;
 mod inspect;
 mod output;
+mod progress;
+mod pull;
+mod push;
+mod registry_args;
 mod run;
+mod tags;
+mod transfer_args;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Build, check, inspect, run and unpack OCI images of WebAssembly modules and static binaries, without Docker
+/// Build, check, inspect, push, pull, copy and run OCI images of WebAssembly modules and static binaries, without Docker
 #[derive(Parser)]
 #[command(name = "wasm-image", version, after_help = HELP)]
 struct Cli {
@@ -32,10 +39,18 @@ Examples:
   wasm-image extract hello.tar --output hello.wasm
   wasm-image check hello.wasm --max-size 130000 --max-gzip 55000
 
+  wasm-image push hello.tar ghcr.io/me/hello:1.0
+  wasm-image pull ghcr.io/me/hello:1.0 --output hello/
+  wasm-image copy ghcr.io/me/hello:1.0 localhost:5000/hello:1.0 --plain-http
+  wasm-image tags ghcr.io/me/hello
+
 Exit codes:
   0  done, and nothing is wrong
   1  failed, or what was looked at is wrong
-  2  the command line is wrong";
+  2  the command line is wrong
+  3  a registry misses or refuses credentials
+  4  there is no such image, tag or blob
+  5  something that was transferred is not what its digest or length says";
 
 #[derive(Subcommand)]
 enum Command {
@@ -45,6 +60,10 @@ enum Command {
     Check(check::Args),
     Run(Box<run::Args>),
     Compile(Box<compile::Args>),
+    Push(Box<push::Args>),
+    Pull(Box<pull::Args>),
+    Copy(Box<copy::Args>),
+    Tags(Box<tags::Args>),
     Completions(completions::Args),
     #[cfg(feature = "wasmedge")]
     #[command(name = wasm_image::engine::CHILD_COMMAND, hide = true)]
@@ -59,6 +78,10 @@ fn main() -> ExitCode {
         Command::Check(args) => args.run(),
         Command::Run(args) => args.run(),
         Command::Compile(args) => args.run(),
+        Command::Push(args) => args.run(),
+        Command::Pull(args) => args.run(),
+        Command::Copy(args) => args.run(),
+        Command::Tags(args) => args.run(),
         Command::Completions(args) => args.run(),
         #[cfg(feature = "wasmedge")]
         Command::EngineChild(args) => return args.run(),
@@ -68,7 +91,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // Nothing can be done if even this fails.
             let _ = writeln!(io::stderr(), "wasm-image: {error:#}");
-            ExitCode::FAILURE
+            registry_args::exit_code(&error)
         }
     }
 }
