@@ -3,7 +3,10 @@
 
 mod build;
 mod check;
+mod compiled;
 mod corruption;
+#[cfg(feature = "wasmedge")]
+mod engine;
 mod foreign;
 mod hostile;
 mod native;
