@@ -11,6 +11,8 @@ IMAGES := target/images
 # The registry and tag under which images are named. `make image TAG=v1 REGISTRY=registry.example.org/akri-wasm`
 REGISTRY ?= localhost/akri-wasm
 TAG ?= dev
+# Whether handlers are also compiled ahead of time, as NAME:TAG-aot: auto, always or never.
+AOT ?= auto
 # What a handler's module may weigh.
 MAX_WASM := 130000
 MAX_WASM_GZIP := 55000
@@ -34,7 +36,11 @@ native: setup ## Build the proxy and the pause program, static
 
 .PHONY: image
 image: guest native ## Build all images, without Docker: OCI archives in target/images
-	@scripts/build-images --guest $(GUEST) --native $(NATIVE) --out $(IMAGES) --registry $(REGISTRY) --tag $(TAG)
+	@scripts/build-images --guest $(GUEST) --native $(NATIVE) --out $(IMAGES) --registry $(REGISTRY) --tag $(TAG) --aot $(AOT)
+
+.PHONY: test-engine
+test-engine: guest ## The tests of wasm-image run and compile, on the real WasmEdge
+	@scripts/test-engine
 
 .PHONY: demo
 demo: ## The main job, end to end: a pod with a wasm handler on a real Debian 13 node

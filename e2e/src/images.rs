@@ -30,10 +30,15 @@ pub struct Imported {
     pub bytes: u64,
 }
 
-/// The name of the archive of an image: the last part of its name.
+/// What ends the tag of an image whose module was compiled ahead of time, and the name of its archive before `.tar`.
+const COMPILED: &str = "-aot";
+
+/// The name of the archive of an image: the last part of its name, and whether it is a compiled one.
 pub fn archive(image: &str) -> String {
     let last = image.rsplit('/').next().unwrap_or(image);
-    format!("{}.tar", last.split(':').next().unwrap_or(last))
+    let (name, tag) = last.split_once(':').unwrap_or((last, ""));
+    let compiled = if tag.ends_with(COMPILED) { COMPILED } else { "" };
+    format!("{name}{compiled}.tar")
 }
 
 /// Imports the archive of `image` from the folder, and checks that it holds what its name says.
@@ -62,5 +67,6 @@ mod tests {
     fn archives_are_named_after_images() {
         assert_eq!(super::archive("localhost:5000/akri-wasm/pause:dev"), "pause.tar");
         assert_eq!(super::archive("debug-echo"), "debug-echo.tar");
+        assert_eq!(super::archive("localhost/akri-wasm/debug-echo:dev-aot"), "debug-echo-aot.tar");
     }
 }

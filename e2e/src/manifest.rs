@@ -14,6 +14,8 @@ use thiserror::Error;
 pub const RUNTIME_CLASS: &str = include_str!("../../runtimeclass/class/runtimeclass.yaml");
 /// `runtimeclass/debug-echo/daemonset.yaml`.
 pub const DAEMON_SET: &str = include_str!("../../runtimeclass/debug-echo/daemonset.yaml");
+/// `runtimeclass/aot/handler.yaml`: what the overlay changes of the DaemonSet.
+pub const COMPILED_HANDLER: &str = include_str!("../../runtimeclass/aot/handler.yaml");
 /// `runtimeclass/debug-echo/configuration.yaml`.
 pub const CONFIGURATION: &str = include_str!("../../runtimeclass/debug-echo/configuration.yaml");
 
@@ -28,6 +30,9 @@ pub enum ManifestError {
         /// Why not.
         source: serde_yaml_ng::Error,
     },
+    /// An overlay for what is not there.
+    #[error("an overlay changes the container {0:?}, and the DaemonSet has none of that name")]
+    NoContainer(String),
     /// Not a quantity.
     #[error("{0:?} is no quantity that is understood: a whole number with m, Ki, Mi, Gi or nothing")]
     Quantity(String),
@@ -301,6 +306,48 @@ pub struct DiscoveryHandler {
     pub discovery_details: String,
 }
 
+/// A patch of a DaemonSet that changes images, and nothing else.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ImageOverlay {
+    #[serde(rename = "apiVersion")]
+    _version: Value,
+    #[serde(rename = "kind")]
+    _kind: Value,
+    #[serde(rename = "metadata")]
+    _metadata: Metadata,
+    spec: OverlaySpec,
+}
+
+/// `spec` of the patch.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OverlaySpec {
+    template: OverlayTemplate,
+}
+
+/// The pod template.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OverlayTemplate {
+    spec: OverlayPod,
+}
+
+/// The pod.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OverlayPod {
+    containers: Vec<OverlayContainer>,
+}
+
+/// A container's image.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OverlayContainer {
+    name: String,
+    image: String,
+}
+
 /// A quantity in the base unit: bytes, or thousandths of a processor for `m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantity(pub u64);
@@ -312,6 +359,21 @@ impl DaemonSet {
     /// Where it holds something that is not carried out here.
     pub fn ours() -> Result<Self, ManifestError> {
         parse("DaemonSet", DAEMON_SET)
+    }
+
+    /// The same with the overlay `aot` over it, whose handler was compiled ahead of time.
+    ///
+    /// # Errors
+    /// Where either holds something that is not carried out here.
+    pub fn compiled() -> Result<Self, ManifestError> {
+        let mut set = Self::ours()?;
+        let overlay: ImageOverlay = parse("overlay", COMPILED_HANDLER)?;
+        for changed in overlay.spec.template.spec.containers {
+            let same = |container: &&mut Container| container.name == changed.name;
+            let container = set.spec.template.spec.containers.iter_mut().find(same);
+            container.ok_or_else(|| ManifestError::NoContainer(changed.name.clone()))?.image = changed.image;
+        }
+        Ok(set)
     }
 }
 

@@ -51,11 +51,22 @@ impl NodeStage {
     /// Where the DaemonSet is not understood.
     pub fn new(node: Node, cri: Cri) -> anyhow::Result<Self> {
         let set = DaemonSet::ours()?;
-        let uid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").context("no random number")?;
-        let pod = Pod::new(&set, uid.trim());
+        let pod = Pod::new(&set, &uid()?);
         let config = pod.sandbox();
         let (handler, proxy) = Default::default();
         Ok(Self { node, cri, set, pod, config, sandbox: String::new(), handler, proxy })
+    }
+
+    /// Makes the next pod from another DaemonSet. The one before has to be cleared.
+    ///
+    /// # Errors
+    /// Where there is no random number for the pod's UID.
+    pub fn change(&mut self, set: DaemonSet) -> anyhow::Result<()> {
+        self.pod = Pod::new(&set, &uid()?);
+        self.config = self.pod.sandbox();
+        (self.handler, self.proxy) = Default::default();
+        (self.set, self.sandbox) = (set, String::new());
+        Ok(())
     }
 
     /// The pod.
@@ -271,6 +282,12 @@ impl Stage for NodeStage {
         let log = format!("{}/{}", self.pod.logs(), self.pod.log(part.name(), self.running(part).attempt));
         self.node.file(&log).map(|path| tail(&path)).unwrap_or_default()
     }
+}
+
+/// A pod's UID, as the API server would give it.
+fn uid() -> anyhow::Result<String> {
+    let uid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").context("no random number")?;
+    Ok(uid.trim().to_owned())
 }
 
 /// An id as crictl shows it.

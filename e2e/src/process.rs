@@ -67,6 +67,22 @@ impl Process {
         Ok(kib * 1024)
     }
 
+    /// Whether it has executable memory that is of no file: native code that was made, or unpacked, at run time.
+    ///
+    /// # Errors
+    /// Where the process is gone.
+    pub fn has_unfiled_code(&self) -> anyhow::Result<bool> {
+        let path = self.dir.join("maps");
+        let maps =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(maps.lines().any(|line| {
+            let mut fields = line.split_whitespace();
+            let executable = fields.nth(1).is_some_and(|rights| rights.contains('x'));
+            // After the rights come offset, device and inode, and then the file's name or the kernel's word.
+            executable && fields.nth(3).is_none()
+        }))
+    }
+
     /// How often its threads have given the processor away by themselves: once for each wake-up.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ mount --rbind /dev "$root/dev"
 # Where parts of /proc are hidden, as in a container, the kernel refuses a user a new one.
 mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+# cargo would look for its subcommands there first, and find rustup's, which knows no toolchain in here.
+if [[ -d $cargo_home/bin ]]; then mount -t tmpfs tmpfs "$root/build/cargo/bin"; fi
 mkdir -- "$root/tmp/rust"
 mount --bind -- "$sysroot" "$root/tmp/rust"
 

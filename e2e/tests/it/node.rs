@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use akri_proxy::state::Condition;
 use e2e::cri::Cri;
-use e2e::manifest::Configuration;
+use e2e::manifest::{Configuration, DaemonSet};
 use e2e::node::Node;
 use e2e::node_stage::NodeStage;
 use e2e::say::Say;
@@ -23,8 +23,8 @@ const READY: Duration = Duration::from_secs(30);
 async fn the_story_on_a_node() {
     let args = arguments(NODE);
     let root = rustix::process::geteuid().is_root();
-    let files =
-        [images::PAUSE, "debug-echo", "akri-proxy"].map(|image| args.images.join(images::archive(image)));
+    let files = [images::PAUSE, "debug-echo", "debug-echo:dev-aot", "akri-proxy"]
+        .map(|image| args.images.join(images::archive(image)));
     let missing = (!root)
         .then(|| "not root".to_owned())
         .or_else(|| absent(&files))
@@ -63,6 +63,25 @@ async fn the_story_on_a_node() {
     assert_eq!(stage.clear().await.unwrap(), 1);
     assert_eq!(stage.clear().await.unwrap(), 0, "clearing up twice is no error");
     assert!(!stage.node.file(&stage.pod().directory()).unwrap().exists());
+
+    // The same pod with the compiled handler, as the overlay `aot` has it.
+    stage.change(DaemonSet::compiled().unwrap()).unwrap();
+    demo::prepare(&args.images, &mut stage, &say).await.unwrap();
+    let start = Watch::start(&args.proxy, stage.akri(), &handler.name, &handler.discovery_details, say);
+    let mut watch = start.await.unwrap();
+    demo::start_pod(&mut stage, &say).await.unwrap();
+    let told = async {
+        story::appear(&mut watch, &ids, &say).await?;
+        story::offline_and_online(&mut stage, &mut watch, &ids, &say).await
+    };
+    if let Err(error) = told.await {
+        story::confess(&stage);
+        panic!("{error:#}");
+    }
+    assert!(stage.process(Part::Handler).await.unwrap().has_unfiled_code().unwrap(), "it is interpreted");
+    drop(watch);
+    assert_eq!(stage.clear().await.unwrap(), 1);
+
     // `down` asks edge-node to count, and fails where anything is left.
     let left = stage.node.down().await.unwrap();
     assert!(left.split(' ').all(|count| count.ends_with("=0")), "{left}");
@@ -80,6 +99,7 @@ async fn runs_as_told(stage: &mut NodeStage) {
         assert_eq!(process.command().starts_with("[libcrun:wasmedge]"), wasm, "{}", process.command());
         // The engine is mapped into the one, and not into the other.
         assert_eq!(process.maps("libwasmedge").unwrap(), wasm, "{part:?}");
+        assert!(!process.has_unfiled_code().unwrap(), "{part:?}: nothing was compiled");
     }
 }
 

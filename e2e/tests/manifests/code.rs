@@ -229,6 +229,19 @@ fn the_second_proxy_differs_by_name_and_ports_only() {
     assert_eq!(format!("{second:?}"), format!("{first:?}"));
 }
 
+/// The overlay's image is the one that is chosen in the one place, with what `make image` puts behind its tag.
+#[test]
+fn the_compiled_handler_differs_by_its_tag_only() {
+    let handler = |set: DaemonSet| set.spec.template.spec.container("handler").unwrap().image.clone();
+    let (base, compiled) = (handler(daemon_set()), handler(DaemonSet::compiled().unwrap()));
+    assert_eq!(compiled, format!("{base}-aot"));
+    let overlay = yaml("aot/handler.yaml");
+    assert_eq!(overlay["metadata"]["name"], daemon_set().metadata.name);
+    assert_eq!(yaml("aot/kustomization.yaml")["patches"][0]["path"], "handler.yaml");
+    let script = std::fs::read_to_string(demo::checkout().join("scripts/build-images")).unwrap();
+    assert!(script.contains("$registry/$name:$tag-aot"));
+}
+
 #[test]
 fn images_are_chosen_in_one_place() {
     let chosen = yaml("debug-echo/kustomization.yaml")["images"].clone();
@@ -241,14 +254,14 @@ fn images_are_chosen_in_one_place() {
     let used: BTreeSet<String> =
         daemon_set().spec.template.spec.containers.into_iter().map(|container| container.image).collect();
     assert_eq!(named, used);
-    for overlay in ["kustomization.yaml", "ha/kustomization.yaml"] {
+    for overlay in ["kustomization.yaml", "ha/kustomization.yaml", "aot/kustomization.yaml"] {
         assert!(yaml(overlay).get("images").is_none(), "{overlay}");
     }
 }
 
-/// Where kubectl is installed: both variants build, and the overlay's second image follows the first.
+/// Where kubectl is installed: all variants build, the compiled one differs by its handler's tag only, and the overlay's second image follows the first.
 #[test]
-fn kustomize_builds_both_variants() {
+fn kustomize_builds_all_variants() {
     let build = |overlay: &str| {
         let output = Command::new("kubectl").arg("kustomize").arg(folder().join(overlay)).output();
         // Not a node's business, so never required.
@@ -256,7 +269,10 @@ fn kustomize_builds_both_variants() {
         assert!(output.status.success(), "{overlay}: {}", String::from_utf8_lossy(&output.stderr));
         Some(String::from_utf8(output.stdout).unwrap())
     };
-    let (Some(base), Some(ha)) = (build(""), build("ha")) else { return };
+    let (Some(base), Some(ha), Some(aot)) = (build(""), build("ha"), build("aot")) else { return };
+    let handler = "image: localhost/akri-wasm/debug-echo:dev\n";
+    assert_eq!(aot, base.replace(handler, &handler.replace(":dev", ":dev-aot")));
+    assert_ne!(aot, base);
     let proxy = "image: localhost/akri-wasm/akri-proxy:dev";
     assert_eq!((base.matches(proxy).count(), ha.matches(proxy).count()), (1, 2));
     for kind in ["RuntimeClass", "DaemonSet", "Configuration"] {

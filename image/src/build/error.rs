@@ -54,6 +54,9 @@ pub enum BuildError {
         /// Why not.
         source: AotError,
     },
+    /// Two compiled modules for one platform.
+    #[error("two compiled modules are for {0}: an image holds one per platform")]
+    SameCompiled(Platform),
     /// The module that is to serve all platforms holds code for one.
     #[error("{0} holds compiled code already: give the module that it was compiled from")]
     AlreadyCompiled(PathBuf),
@@ -68,8 +71,8 @@ pub enum BuildError {
     /// No binary at all.
     #[error("there is no binary to pack")]
     Nothing,
-    /// Two binaries or compiled modules for one platform.
-    #[error("two files are for {0}: an image holds one per platform")]
+    /// Two binaries for one platform.
+    #[error("two binaries are for {0}: an image holds one per platform")]
     SamePlatform(Platform),
     /// Binaries of different names.
     #[error("the binaries have different names ({0} and {1}): say which one the image uses with --name")]

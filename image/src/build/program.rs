@@ -62,7 +62,7 @@ impl Program {
         let mut seen = BTreeSet::new();
         for module in compiled {
             if !seen.insert(&module.platform) {
-                return Err(BuildError::SamePlatform(module.platform.clone()));
+                return Err(BuildError::SameCompiled(module.platform.clone()));
             }
             parts.push(compiled_part(module, path, &portable.file)?);
             portable.platforms.retain(|platform| *platform != module.platform);

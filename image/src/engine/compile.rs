@@ -75,9 +75,9 @@ pub enum CompileError {
     )]
     OtherMachine {
         /// What was asked for.
-        wanted: Platform,
+        wanted: Box<Platform>,
         /// What this is.
-        own: Platform,
+        own: Box<Platform>,
     },
     /// The image is more than its module.
     #[error(

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use wasm_image::{Limits, Output, build, inspect};
 
-use crate::support::{Layout, TAG, command_module, recipe, stderr, stdout, temp, wasm_image, write};
+use crate::support::{Layout, TAG, command_module, program, recipe, stderr, stdout, temp, wasm_image, write};
 
 #[test]
 fn one_index_for_three_platforms_that_share_a_layer() {
@@ -148,7 +148,7 @@ fn source_date_epoch_is_the_only_time() {
     let module = write(folder.path(), "hello.wasm", &command_module());
     let run = |output: &str, epoch: &str| {
         let output = folder.path().join(output);
-        let ran = Command::new(env!("CARGO_BIN_EXE_wasm-image"))
+        let ran = Command::new(program())
             .env("SOURCE_DATE_EPOCH", epoch)
             .args(["build", "--tag", TAG, "--output"])
             .arg(&output)

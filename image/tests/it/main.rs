@@ -4,7 +4,10 @@
 mod build;
 mod by_hand;
 mod check;
+mod compiled;
 mod corruption;
+#[cfg(feature = "wasmedge")]
+mod engine;
 mod extract;
 mod foreign;
 mod formats;

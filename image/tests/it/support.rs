@@ -56,11 +56,12 @@ pub(crate) fn recipe(module: &Path) -> Recipe {
 
 /// The command, in an environment without a time of its own.
 pub(crate) fn wasm_image(args: &[&str]) -> Ran {
-    Command::new(env!("CARGO_BIN_EXE_wasm-image"))
-        .env_remove("SOURCE_DATE_EPOCH")
-        .args(args)
-        .output()
-        .unwrap()
+    Command::new(program()).env_remove("SOURCE_DATE_EPOCH").args(args).output().unwrap()
+}
+
+/// The command's program: where it was built for these tests, or, where that was done in another root, in `WASM_IMAGE`.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("WASM_IMAGE").unwrap_or_else(|| env!("CARGO_BIN_EXE_wasm-image").into()).into()
 }
 
 pub(crate) fn stderr(ran: &Ran) -> String {

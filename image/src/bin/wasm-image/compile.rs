@@ -122,7 +122,11 @@ mod with_engine {
                 return Err(CompileError::Interpreting(version).into());
             }
             if let Some(wanted) = self.platform.iter().find(|wanted| **wanted != own) {
-                return Err(CompileError::OtherMachine { wanted: wanted.clone(), own }.into());
+                return Err(CompileError::OtherMachine {
+                    wanted: Box::new(wanted.clone()),
+                    own: Box::new(own),
+                }
+                .into());
             }
             let scratch = Scratch::new()?;
             let mut recipe = engine::portable_recipe(&self.source, self.tag, &scratch)?;
