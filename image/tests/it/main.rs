@@ -7,5 +7,6 @@ mod corruption;
 mod foreign;
 mod hostile;
 mod native;
+mod registry;
 mod replace;
 mod support;
