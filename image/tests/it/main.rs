@@ -15,5 +15,6 @@ mod held;
 mod hostile;
 mod hostile_layers;
 mod native;
+mod registry;
 mod replace;
 mod support;
