@@ -13,6 +13,7 @@ mod build;
 mod check;
 mod digest;
 mod elf;
+mod engines;
 mod extract;
 mod inspect;
 mod layer;
@@ -32,14 +33,19 @@ pub use build::{
 pub use check::{CheckLimits, CheckReport, check};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use elf::ElfError;
+pub use engines::{Answer, Engine, ImageFacts, Support, Verdict, verdicts};
 pub use extract::{
     ExtractError, Extracted, ImageForm, Listed, LocalImage, Selector, SelectorError, extract, extract_within,
 };
 pub use inspect::{
-    ConfigSummary, Finding, InputKind, InspectError, Limits, Node, Problem, Report, Severity, inspect,
+    ConfigSummary, Finding, FoundModule, InputKind, InspectError, Limits, Node, Problem, Report, Severity,
+    inspect,
 };
 pub use layout::{Output, OutputError};
-pub use module::{CommandKind, ModuleError, ModuleSummary};
+pub use module::{
+    AotSection, BinaryKind, CommandKind, CustomSection, Export, ExternKind, Feature, Import, Memory,
+    ModuleError, ModuleReport, ModuleSummary, Table,
+};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
 pub use settings::{EntryName, KeyValue, SettingError, User};
