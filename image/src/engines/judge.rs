@@ -20,11 +20,22 @@ pub(super) fn verdict(engine: Engine, module: &ModuleReport, image: Option<&Imag
             judge_imports(engine, module, &mut judge);
             judge_command(engine, module, image, &mut judge);
             judge_aot(engine, module, &mut judge);
+            judge_folders(engine, module, &mut judge);
         }
     }
     // Conditions of what is refused anyway help no one.
     let reasons = judge.said.into_iter().filter(|(answer, _)| *answer == judge.answer);
     Verdict { engine, answer: judge.answer, reasons: reasons.map(|(_, reason)| reason).collect() }
+}
+
+/// youki preopens nothing: `WasiModule::create` without preopens, `WasiCtxBuilder` without a folder. Same sources as in
+/// `images`.
+fn judge_folders(engine: Engine, module: &ModuleReport, judge: &mut Judge) {
+    let opens = module.imports.get(spec::WASI_MODULE).into_iter().flatten();
+    let opens = opens.into_iter().any(|import| import.name == "path_open");
+    if opens && matches!(engine, Engine::YoukiWasmedge | Engine::YoukiWasmtime) {
+        judge.condition("the module sees no files there, for no folder is opened for it");
+    }
 }
 
 /// Collects reasons; the worst counts.
@@ -185,6 +196,9 @@ mod tests {
             (Answer::Refuses, "its WASI has no sock_open".to_owned())
         );
         assert_eq!(of(Engine::RunwasiWasmer, socket).0, Answer::Unknown);
+        let files = r#"(import "wasi_snapshot_preview1" "path_open" (func)) (memory (export "memory") 1)"#;
+        assert!(of(Engine::YoukiWasmtime, files).1.contains("no files"));
+        assert_eq!(of(Engine::RunwasiWasmtime, files), (Answer::Takes, String::new()));
         let env = r#"(import "env" "f" (func))"#;
         assert_eq!(of(Engine::CrunWasmedge, env).0, Answer::Unknown);
         assert_eq!(of(Engine::YoukiWasmtime, env).0, Answer::Refuses);

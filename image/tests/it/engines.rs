@@ -4,12 +4,12 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use wasm_image::{Engine, Feature, Support};
 
+use crate::foreign::skip;
 use crate::support::{temp, write};
 
 /// Each feature's smallest module that can be run.
@@ -81,16 +81,11 @@ fn hold(engine: Engine, run: impl Fn(&Path) -> Output) {
     }
 }
 
-fn skip(name: &str) {
-    // Past the test harness's capture, or nobody would see it.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {name} is not set, so nothing was tested with that engine");
-}
-
 fn wasmedge() -> Option<OsString> {
     let found = env::var_os("WASMEDGE");
     if found.is_none() {
         assert!(env::var_os("REQUIRE_WASM").is_none(), "WASMEDGE has to be set");
-        skip("WASMEDGE");
+        skip("WASMEDGE is not set, so nothing was tested with it");
     }
     found
 }
@@ -101,7 +96,7 @@ fn wasmedges_column_is_what_it_does() {
     let version = Command::new(&wasmedge).arg("--version").output().unwrap();
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     if !version.contains("0.14.") {
-        skip(&format!("WASMEDGE to a version 0.14 (it is {version})"));
+        skip(&format!("the table knows WasmEdge 0.14, not {version}"));
         return;
     }
     hold(Engine::CrunWasmedge, |module| Command::new(&wasmedge).arg(module).output().unwrap());
@@ -121,7 +116,9 @@ fn wasmedges_column_is_what_it_does() {
 
 #[test]
 fn wasmtimes_column_is_what_it_does() {
-    let Some(python) = env::var_os("WASMTIME_PYTHON") else { return skip("WASMTIME_PYTHON") };
+    let Some(python) = env::var_os("WASMTIME_PYTHON") else {
+        return skip("WASMTIME_PYTHON is not set, so nothing was tested with wasmtime");
+    };
     let run = |script: &str, module: &Path| {
         Command::new(&python).args(["-c", script]).arg(module).output().unwrap()
     };

@@ -14,4 +14,5 @@ mod hostile_layers;
 mod modules;
 mod native;
 mod replace;
+mod specification;
 mod support;
