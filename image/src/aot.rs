@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
+use crate::module::AotSection;
 use crate::platform::Platform;
 use crate::spec;
 
@@ -16,15 +17,6 @@ const MAX_SECTIONS: usize = 65_536;
 const HEADER: u64 = 8;
 /// The id of a custom section. <https://webassembly.github.io/spec/core/binary/modules.html#custom-section>
 const CUSTOM: u8 = 0;
-
-/// What the head of a section of compiled code says.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct AotSection {
-    /// The version of the section's own format.
-    pub format: u32,
-    /// The platform that the code is for; `None` if it is one that images are not built for.
-    pub platform: Option<Platform>,
-}
 
 /// Why a compiled module is refused.
 #[derive(Debug, thiserror::Error)]
@@ -59,45 +51,37 @@ pub enum AotError {
     },
 }
 
-impl AotSection {
-    /// The compiled code of a module that is known to be valid, if there is any.
-    pub fn find(module: &File) -> io::Result<Option<Self>> {
-        let length = module.metadata()?.len();
-        let mut input = BufReader::new(module);
-        let mut offset = HEADER;
-        for _ in 0..MAX_SECTIONS {
-            if offset >= length {
-                break;
-            }
-            input.seek(SeekFrom::Start(offset))?;
-            let (id, size, head) = section_start(&mut input)?;
-            if id == CUSTOM
-                && let Some(section) = Self::read(&mut (&mut input).take(size))?
-            {
-                return Ok(Some(section));
-            }
-            offset = offset.saturating_add(head).saturating_add(size);
+/// The compiled code of a module that is known to be valid, if there is any.
+pub(crate) fn find(module: &File) -> io::Result<Option<AotSection>> {
+    let length = module.metadata()?.len();
+    let mut input = BufReader::new(module);
+    let mut offset = HEADER;
+    for _ in 0..MAX_SECTIONS {
+        if offset >= length {
+            break;
         }
-        Ok(None)
+        input.seek(SeekFrom::Start(offset))?;
+        let (id, size, head) = section_start(&mut input)?;
+        if id == CUSTOM
+            && let Some(section) = read(&mut (&mut input).take(size), size)?
+        {
+            return Ok(Some(section));
+        }
+        offset = offset.saturating_add(head).saturating_add(size);
     }
+    Ok(None)
+}
 
-    /// The content of a custom section; `None` if it has another name.
-    fn read(input: &mut impl Read) -> io::Result<Option<Self>> {
-        let mut name = [0; spec::AOT_SECTION.len()];
-        if leb128(input)?.0 != name.len() as u64 {
-            return Ok(None);
-        }
-        input.read_exact(&mut name)?;
-        if name != *spec::AOT_SECTION.as_bytes() {
-            return Ok(None);
-        }
-        let format = u32::try_from(leb128(input)?.0).unwrap_or(u32::MAX);
-        let mut target = [0; 2];
-        input.read_exact(&mut target)?;
-        let known = spec::AOT_ARCHITECTURES.iter().find(|(number, _)| *number == target[1]);
-        let platform = known.filter(|_| target[0] == spec::AOT_LINUX);
-        Ok(Some(Self { format, platform: platform.map(|(_, name)| Platform::linux(name)) }))
+/// The content of a custom section of `size` bytes; `None` if it has another name.
+fn read(input: &mut impl Read, size: u64) -> io::Result<Option<AotSection>> {
+    let mut name = [0; spec::AOT_SECTION.len()];
+    let (length, digits) = leb128(input)?;
+    if length != name.len() as u64 {
+        return Ok(None);
     }
+    input.read_exact(&mut name)?;
+    let before = digits + length;
+    Ok((name == *spec::AOT_SECTION.as_bytes()).then(|| AotSection::read(input, size.saturating_sub(before))))
 }
 
 /// An error unless `compiled` is `portable`, byte for byte, with one section behind it that holds code for `platform`.
@@ -120,13 +104,15 @@ pub(crate) fn check(portable: &File, compiled: &File, platform: &Platform) -> Re
     if length.checked_add(head).and_then(|sum| sum.checked_add(size)) != Some(total) {
         return Err(AotError::Damaged);
     }
-    let section = (id == CUSTOM).then(|| AotSection::read(&mut input)).transpose().map_err(cut)?.flatten();
+    let section = (id == CUSTOM).then(|| read(&mut input, size)).transpose().map_err(cut)?.flatten();
     let section = section.ok_or(AotError::NoSection)?;
-    if section.format != spec::AOT_FORMAT {
-        return Err(AotError::Format(section.format));
+    let version = section.version.ok_or(AotError::Damaged)?;
+    if version != spec::AOT_FORMAT {
+        return Err(AotError::Format(version));
     }
-    if section.platform.as_ref() != Some(platform) {
-        let found = section.platform.map(Box::new);
+    let found = section.platform();
+    if found.as_ref() != Some(platform) {
+        let found = found.map(Box::new);
         return Err(AotError::WrongPlatform { wanted: Box::new(platform.clone()), found });
     }
     Ok(())
@@ -240,8 +226,11 @@ mod tests {
     #[test]
     fn finds_the_section_wherever_it_is() {
         let plain = module();
-        assert_eq!(AotSection::find(&file(&[&plain])).unwrap(), None);
-        let found = AotSection::find(&file(&[&plain[..8], &section(1, 1, 2), &plain[8..]])).unwrap().unwrap();
-        assert_eq!((found.format, found.platform.unwrap().to_string()), (1, "linux/arm64".to_owned()));
+        assert_eq!(find(&file(&[&plain])).unwrap(), None);
+        let found = find(&file(&[&plain[..8], &section(1, 1, 2), &plain[8..]])).unwrap().unwrap();
+        assert_eq!(
+            (found.version, found.platform().unwrap().to_string()),
+            (Some(1), "linux/arm64".to_owned())
+        );
     }
 }

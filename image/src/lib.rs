@@ -17,6 +17,7 @@ mod check;
 mod digest;
 mod elf;
 pub mod engine;
+mod engines;
 mod extract;
 mod inspect;
 mod layer;
@@ -33,7 +34,7 @@ pub mod spec;
 mod timestamp;
 mod transfer;
 
-pub use aot::{AotError, AotSection};
+pub use aot::AotError;
 pub use build::{
     AllowedImports, BuildError, BuildFormat, Built, BuiltManifest, CompiledModule, Contents, NativeBinary,
     Recipe, Setting, build,
@@ -41,12 +42,17 @@ pub use build::{
 pub use check::{CheckLimits, CheckReport, check};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use elf::ElfError;
+pub use engines::{Answer, Engine, ImageFacts, Support, Verdict, verdicts};
 pub use extract::{ExtractError, Extracted, ImageForm, Listed, LocalImage, extract, extract_within};
 pub use inspect::{
-    ConfigSummary, Finding, InputKind, InspectError, Limits, Node, Problem, Report, Severity, inspect,
+    ConfigSummary, Finding, FoundModule, InputKind, InspectError, Limits, Node, Problem, Report, Severity,
+    inspect,
 };
 pub use layout::{Output, OutputError};
-pub use module::{CommandKind, ModuleError, ModuleSummary};
+pub use module::{
+    AotSection, BinaryKind, CommandKind, CustomSection, Export, ExternKind, Feature, Import, Memory,
+    ModuleError, ModuleReport, ModuleSummary, Table,
+};
 pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, Quiet};
 pub use reference::{Reference, ReferenceError};

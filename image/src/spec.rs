@@ -88,17 +88,93 @@ pub const AOT_SECTION: &str = "wasmedge";
 /// The version of that section's format, its first number.
 /// <https://github.com/WasmEdge/WasmEdge/blob/0.14.1/include/aot/version.h>
 pub const AOT_FORMAT: u32 = 1;
-/// Linux, as that section numbers operating systems.
+/// That section's numbers of operating systems, and Go's words for them.
 /// <https://github.com/WasmEdge/WasmEdge/blob/0.14.1/lib/loader/aot_section.cpp>
-pub const AOT_LINUX: u8 = 1;
+pub const AOT_SYSTEMS: [(u8, &str); 3] = [(1, "linux"), (2, "darwin"), (3, "windows")];
 /// That section's numbers of architectures, and Go's words for them. Same source.
-pub const AOT_ARCHITECTURES: [(u8, &str); 3] = [(1, "amd64"), (2, "arm64"), (3, "riscv64")];
+pub const AOT_ARCHITECTURES: [(u8, &str); 4] = [(1, "amd64"), (2, "arm64"), (3, "riscv64"), (4, "arm")];
 /// Which engine compiled the module of a manifest, and its version: `wasmedge 0.14.1`. This project's own.
 pub const ANNOTATION_COMPILED_BY: &str = "wasm-image/compiled-by";
 
 /// The one module that a WASI preview 1 command imports from.
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md>
 pub const WASI_MODULE: &str = "wasi_snapshot_preview1";
+/// The functions of WASI preview 1. Same source, and `sock_accept`, which was added to it.
+pub const WASI_FUNCTIONS: [&str; 46] = [
+    "args_get",
+    "args_sizes_get",
+    "clock_res_get",
+    "clock_time_get",
+    "environ_get",
+    "environ_sizes_get",
+    "fd_advise",
+    "fd_allocate",
+    "fd_close",
+    "fd_datasync",
+    "fd_fdstat_get",
+    "fd_fdstat_set_flags",
+    "fd_fdstat_set_rights",
+    "fd_filestat_get",
+    "fd_filestat_set_size",
+    "fd_filestat_set_times",
+    "fd_pread",
+    "fd_prestat_dir_name",
+    "fd_prestat_get",
+    "fd_pwrite",
+    "fd_read",
+    "fd_readdir",
+    "fd_renumber",
+    "fd_seek",
+    "fd_sync",
+    "fd_tell",
+    "fd_write",
+    "path_create_directory",
+    "path_filestat_get",
+    "path_filestat_set_times",
+    "path_link",
+    "path_open",
+    "path_readlink",
+    "path_remove_directory",
+    "path_rename",
+    "path_symlink",
+    "path_unlink_file",
+    "poll_oneoff",
+    "proc_exit",
+    "proc_raise",
+    "random_get",
+    "sched_yield",
+    "sock_accept",
+    "sock_recv",
+    "sock_send",
+    "sock_shutdown",
+];
+/// What WasmEdge adds to that module: sockets that connect and listen.
+/// <https://github.com/WasmEdge/WasmEdge/blob/0.14.1/lib/host/wasi/wasimodule.cpp>
+pub const WASMEDGE_FUNCTIONS: [&str; 23] = [
+    "epoll_oneoff",
+    "sock_accept_v2",
+    "sock_bind",
+    "sock_bind_v2",
+    "sock_connect",
+    "sock_connect_v2",
+    "sock_getaddrinfo",
+    "sock_getlocaladdr",
+    "sock_getlocaladdr_v2",
+    "sock_getpeeraddr",
+    "sock_getpeeraddr_v2",
+    "sock_getsockopt",
+    "sock_listen",
+    "sock_listen_v2",
+    "sock_open",
+    "sock_open_v2",
+    "sock_recv_from",
+    "sock_recv_from_v2",
+    "sock_recv_v2",
+    "sock_send_to",
+    "sock_send_to_v2",
+    "sock_send_v2",
+    "sock_setsockopt",
+];
 /// The function that a WASI command exports: its main program.
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/application-abi.md>
 pub const WASI_START: &str = "_start";

@@ -6,7 +6,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use super::{AllowedImports, BuildError, CompiledModule, Contents, NativeBinary, Recipe};
-use crate::aot::{self, AotError, AotSection};
+use crate::aot::{self, AotError};
 use crate::elf;
 use crate::module::ModuleSummary;
 use crate::platform::Platform;
@@ -108,7 +108,7 @@ fn compiled_part(module: &CompiledModule, portable: &Path, file: &File) -> Resul
     let CompiledModule { platform, path, compiled_by } = module;
     let refuse =
         |source: AotError| BuildError::Compiled { path: path.clone(), platform: platform.clone(), source };
-    if AotSection::find(file).map_err(|error| refuse(error.into()))?.is_some() {
+    if aot::find(file).map_err(|error| refuse(error.into()))?.is_some() {
         return Err(BuildError::AlreadyCompiled(portable.to_owned()));
     }
     let compiled = open(path)?;

@@ -10,10 +10,11 @@ use super::{RunError, RunPlan};
 use crate::inspect::source::Source;
 use crate::inspect::unpack::Compression;
 use crate::inspect::{ConfigSummary, Limits, Node, Severity, inspect};
+use crate::module::AotSection;
 use crate::module::ModuleSummary;
 use crate::platform::Platform;
 use crate::reference::Reference;
-use crate::{AotSection, spec};
+use crate::{aot, spec};
 
 /// What begins every module. <https://webassembly.github.io/spec/core/binary/modules.html#binary-module>
 const MAGIC: &[u8; 4] = b"\0asm";
@@ -195,7 +196,7 @@ fn judge(prepared: &mut Prepared, root: &Path) -> Result<(), RunError> {
     let summary = ModuleSummary::read(BufReader::new(&file)).map_err(refuse)?;
     summary.require_command().map_err(refuse)?;
     summary.require_wasi_imports().map_err(refuse)?;
-    let compiled = AotSection::find(&file).map_err(|error| refuse(error.into()))?;
+    let compiled = aot::find(&file).map_err(|error| refuse(error.into()))?;
     prepared.compiled = compiled;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! are held against their digests, layers are unpacked in a stream within limits, and one regular file is written, which
 //! takes its place when it is whole.
 
+mod best;
 pub(crate) mod choose;
 mod copy;
 mod error;

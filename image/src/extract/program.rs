@@ -52,6 +52,8 @@ pub(crate) struct Program {
     pub form: ImageForm,
     /// What is run, in the image's own words; the artifacts have none.
     pub entry: Option<String>,
+    /// The media type of the layer that is the module itself, if one is.
+    pub layer_type: Option<String>,
     location: Location,
 }
 
@@ -106,7 +108,7 @@ impl Program {
                 }
                 let entry = is_image.then(|| entry_of(config_bytes)).flatten();
                 let location = Location::Blob { at: at.clone(), target: target.clone() };
-                Ok(Self { form, entry, location })
+                Ok(Self { form, entry, layer_type: Some(target.media_type.clone()), location })
             }
             None if is_image => compat(at, config_bytes, layers),
             None => Err(ExtractError::UnknownForm {
@@ -151,6 +153,17 @@ impl Program {
         }
     }
 
+    /// What names the same bytes in whichever manifest, so that they are looked at once.
+    pub(crate) fn key(&self) -> String {
+        match &self.location {
+            Location::Blob { target, .. } => target.digest.to_string(),
+            Location::File { layers, paths } => {
+                let layers: Vec<_> = layers.iter().map(|layer| layer.target.digest.to_string()).collect();
+                format!("{layers:?} {paths:?}")
+            }
+        }
+    }
+
     /// What the module is called in messages.
     pub(crate) fn name(&self) -> String {
         match (&self.entry, &self.location) {
@@ -187,7 +200,7 @@ fn compat(at: &str, config_bytes: &[u8], layers: Vec<(String, Target)>) -> Resul
         return Err(ExtractError::EntryPointOutside(entry.chars().take(160).collect()));
     }
     let location = Location::File { layers: file_systems, paths };
-    Ok(Program { form: ImageForm::Compat, entry: Some(entry), location })
+    Ok(Program { form: ImageForm::Compat, entry: Some(entry), layer_type: None, location })
 }
 
 /// Where runtimes would look for the entry point, in their order.

@@ -3,6 +3,9 @@
 use std::io;
 
 use crate::digest::{Digest, DigestError};
+use crate::extract::ExtractError;
+use crate::module::ModuleError;
+use crate::print::Clean;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -155,6 +158,15 @@ pub enum Problem {
     /// An index entry that containerd cannot choose by platform.
     #[error("the entry has no platform")]
     NoPlatform,
+    /// No binary, or not the whole of one.
+    #[error(transparent)]
+    Module(ModuleError),
+    /// A module that no engine takes.
+    #[error("the module is not valid: {}", Clean(.0))]
+    InvalidModule(String),
+    /// A module that is there by all signs, but was not got at.
+    #[error("the module was not looked into: {}{}", .0, source_of(.0))]
+    NotLookedInto(Box<ExtractError>),
     /// A compression or media type whose content cannot be looked into.
     #[error("the diff_id was not verified: {0:?} is not decompressed here")]
     Unverified(String),
@@ -165,6 +177,7 @@ impl Problem {
     pub fn severity(&self) -> Severity {
         match self {
             Self::NoPlatform | Self::Unverified(_) => Severity::Note,
+            Self::NotLookedInto(error) => Self::severity_of_extract(error),
             _ => Severity::Error,
         }
     }
@@ -179,4 +192,9 @@ impl serde::Serialize for Finding {
         object.serialize_field("message", &self.problem.to_string())?;
         object.end()
     }
+}
+
+/// The cause, for a report has one line for each finding.
+fn source_of(error: &ExtractError) -> String {
+    std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default()
 }

@@ -1,9 +1,9 @@
 //! What an inspection found, for people (`tree`) and machines (serde).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Finding, InputKind, Severity};
+use super::{Finding, FoundModule, InputKind, Limits, Problem, Severity};
 use crate::digest::Digest;
 
 /// All that was found.
@@ -19,6 +19,9 @@ pub struct Report {
     pub bytes: u64,
     /// The entries of `index.json`.
     pub images: Vec<Node>,
+    /// The modules that were found in them, or the bare one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<FoundModule>,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
@@ -78,6 +81,30 @@ pub struct ConfigSummary {
 }
 
 impl Report {
+    /// The report on a bare module.
+    pub(super) fn of_module(path: &Path, module: Option<FoundModule>, findings: Vec<Finding>) -> Self {
+        let bytes = module.as_ref().map_or(0, |found| found.module.size);
+        Self {
+            path: path.to_owned(),
+            kind: InputKind::Module,
+            blobs: 0,
+            bytes,
+            images: Vec::new(),
+            modules: module.into_iter().collect(),
+            findings,
+        }
+    }
+
+    /// Adds findings, no more than there may be.
+    pub(super) fn add(&mut self, findings: Vec<Finding>, limits: &Limits) {
+        self.findings.extend(findings);
+        if self.findings.len() > limits.findings {
+            self.findings.truncate(limits.findings);
+            let problem = Problem::TooMany { what: "findings", limit: limits.findings as u64 };
+            self.findings.push(Finding { at: "all".to_owned(), problem });
+        }
+    }
+
     /// Whether nothing worse than a note was found.
     pub fn is_sound(&self) -> bool {
         self.findings.iter().all(|finding| finding.problem.severity() == Severity::Note)

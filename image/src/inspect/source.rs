@@ -20,6 +20,8 @@ pub enum InputKind {
     Layout,
     /// A tar file.
     Archive,
+    /// No image: a WebAssembly binary by itself.
+    Module,
 }
 
 /// Why there is nothing to inspect.
@@ -40,7 +42,7 @@ pub enum InspectError {
     #[error("{0} is compressed: decompress it first, for an oci-archive is a plain tar file")]
     Compressed(PathBuf),
     /// Not a tar file.
-    #[error("{0} is no tar file")]
+    #[error("{0} is neither an oci-archive nor a WebAssembly binary")]
     NotTar(PathBuf),
 }
 

@@ -12,6 +12,7 @@ impl Display for Report {
         let kind = match self.kind {
             InputKind::Layout => "image layout",
             InputKind::Archive => "oci-archive",
+            InputKind::Module => return self.module(f),
         };
         let blobs = if self.blobs == 1 { "blob" } else { "blobs" };
         writeln!(
@@ -24,6 +25,21 @@ impl Display for Report {
         for (number, image) in self.images.iter().enumerate() {
             branch(f, image, "", number + 1 == self.images.len())?;
         }
+        self.modules.iter().try_for_each(|module| write!(f, "{module}"))?;
+        self.verdict(f, "verified: every digest, size and diff_id is right")
+    }
+}
+
+impl Report {
+    /// A bare module.
+    fn module(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} (WebAssembly, {})", self.path.display(), Bytes(self.bytes))?;
+        self.modules.iter().try_for_each(|module| write!(f, "{module}"))?;
+        self.verdict(f, "nothing is wrong")
+    }
+
+    /// The findings and what they come to.
+    fn verdict(&self, f: &mut Formatter<'_>, sound: &str) -> fmt::Result {
         for finding in &self.findings {
             let severity = match finding.problem.severity() {
                 Severity::Error => "error",
@@ -34,7 +50,7 @@ impl Display for Report {
         let errors =
             self.findings.iter().filter(|finding| finding.problem.severity() == Severity::Error).count();
         match errors {
-            0 if self.findings.is_empty() => writeln!(f, "verified: every digest, size and diff_id is right"),
+            0 if self.findings.is_empty() => writeln!(f, "{sound}"),
             0 => writeln!(f, "no errors"),
             1 => writeln!(f, "1 error"),
             errors => writeln!(f, "{errors} errors"),

@@ -52,12 +52,6 @@ impl<'a> Walk<'a> {
             self.index(spec::INDEX_FILE, None, &bytes, 0, &mut root);
             images = root.children;
         }
-        let limit = self.limits.findings;
-        if self.findings.len() > limit {
-            self.findings.truncate(limit);
-            let problem = Problem::TooMany { what: "findings", limit: limit as u64 };
-            self.findings.push(Finding { at: "all".to_owned(), problem });
-        }
         let intact = self.blobs.values().flatten();
         Report {
             path: path.to_owned(),
@@ -65,6 +59,7 @@ impl<'a> Walk<'a> {
             blobs: intact.clone().count(),
             bytes: intact.sum(),
             images,
+            modules: Vec::new(),
             findings: self.findings,
         }
     }

@@ -20,7 +20,7 @@ const COMPONENT_LAYER: [u8; 2] = [1, 0];
 /// The two kinds of WebAssembly binaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum BinaryKind {
+pub enum BinaryKind {
     /// A core module.
     Module,
     /// A component: WASI 0.2 and later.

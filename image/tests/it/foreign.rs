@@ -1,5 +1,5 @@
 //! Tools that nobody here wrote read what we write. A missing tool skips its test, loudly; where the environment
-//! says CI=true or REQUIRE_FOREIGN_TOOLS=1, missing skopeo or umoci fails it. `oras` may be named by ORAS=path.
+//! says CI=true or REQUIRE_FOREIGN_TOOLS=1, missing skopeo, umoci or go fails it. `oras` may be named by ORAS=path.
 
 use std::env;
 use std::fs;
@@ -11,17 +11,26 @@ use wasm_image::{BuildFormat, Output, build};
 
 use crate::support::{Layout, TAG, command_module, elf, recipe, wasm_image, write};
 
+/// Whether what is missing makes a failure.
+pub(crate) fn is_required() -> bool {
+    let is = |key: &str, value: &str| env::var(key).is_ok_and(|found| found == value);
+    is("CI", "true") || is("REQUIRE_FOREIGN_TOOLS", "1")
+}
+
+/// Says what was not tested, past the test harness's capture, or nobody would see it.
+pub(crate) fn skip(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
 /// Where the tool is, if it is.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let found = env::var_os(name.to_uppercase()).map(PathBuf::from).or_else(|| {
         env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
     });
-    let is = |key: &str, value: &str| env::var(key).is_ok_and(|found| found == value);
-    let required = name != "oras" && (is("CI", "true") || is("REQUIRE_FOREIGN_TOOLS", "1"));
-    assert!(found.is_some() || !required, "{name} is not in PATH: install it (apt install {name})");
+    let required = name != "oras" && is_required();
+    assert!(found.is_some() || !required, "{name} is not in PATH: install it (scripts/test does, as root)");
     if found.is_none() {
-        // Past the test harness's capture, or nobody would see it.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {name} is not in PATH, so nothing was tested with it");
+        skip(&format!("{name} is not in PATH, so nothing was tested with it"));
     }
     found
 }

@@ -8,13 +8,16 @@ mod compiled;
 mod corruption;
 #[cfg(feature = "wasmedge")]
 mod engine;
+mod engines;
 mod extract;
 mod foreign;
 mod formats;
 mod held;
 mod hostile;
 mod hostile_layers;
+mod modules;
 mod native;
 mod registry;
 mod replace;
+mod specification;
 mod support;

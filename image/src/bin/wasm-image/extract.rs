@@ -22,7 +22,7 @@ pub(crate) struct Args {
     path: PathBuf,
 
     /// Where the module goes; a file that is there is replaced
-    #[arg(long, short, value_name = "FILE.wasm")]
+    #[arg(long, value_name = "FILE.wasm")]
     output: PathBuf,
 
     /// Which of the image's platforms [default: linux on this architecture, else wasi/wasm, else the only one]
