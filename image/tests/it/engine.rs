@@ -592,3 +592,39 @@ fn the_real_handler_runs() {
         assert!(!exchange.join("handler.json").exists());
     }
 }
+
+/// `scripts/test-engine --ignored --nocapture figures` prints what compiled code gains: start included, medians of five.
+#[test]
+#[ignore = "figures, not a promise"]
+fn figures() {
+    let bench = Bench::new();
+    let spin = guest(
+        "(local $left i32) (local $sum i32) (local.set $left (i32.const 20000000))
+         (loop
+            (local.set $sum (i32.add (i32.mul (local.get $sum) (i32.const 31)) (local.get $left)))
+            (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+         (i32.store (i32.const 64) (local.get $sum))
+         (call $write (i32.const 1) (i32.const 64) (i32.const 4))",
+    );
+    for (name, main) in [("nothing", guest("")), ("20 million turns of a loop", spin)] {
+        let portable = bench.module(&main);
+        let compiled = bench.compile(&portable, "compiled.tar");
+        let mut printed = Vec::new();
+        for (source, flags, word) in
+            [(&portable, &[][..], "interpreted"), (&compiled, &["--aot"], "compiled")]
+        {
+            let mut times: Vec<Duration> = (0..5)
+                .map(|_| {
+                    let began = Instant::now();
+                    let ran = run(&[flags, &[source]].concat());
+                    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+                    printed.push(ran.stdout);
+                    began.elapsed()
+                })
+                .collect();
+            times.sort();
+            println!("{name}: {word} {} ms", times[2].as_millis());
+        }
+        assert!(printed.iter().all(|output| *output == printed[0]), "the same result either way");
+    }
+}
