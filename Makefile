@@ -4,6 +4,10 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
+# Machines whose nodes get a proxy in its image. What this machine cannot build for is left out, and scripts/build-native
+# says so; with REQUIRE_PLATFORMS=1 it fails.
+PLATFORMS ?= linux/amd64 linux/arm64
+platforms := $(PLATFORMS:%=--platform %)
 # Where the proxy's static target is not to be had, glibc is linked statically instead (scripts/build-native says so).
 NATIVE := target/native
 GUEST := target/guest
@@ -31,12 +35,12 @@ guest: setup ## Build the wasm handlers, check their imports and their size
 	@cargo run --quiet --locked -p wasm-image -- check $(GUEST)/debug-echo.wasm --max-size $(MAX_WASM) --max-gzip $(MAX_WASM_GZIP)
 
 .PHONY: native
-native: setup ## Build the proxy and the pause program, static
-	@scripts/build-native --out $(NATIVE) akri-proxy pause
+native: setup ## Build the proxy and the pause program, static, for all PLATFORMS
+	@scripts/build-native --out $(NATIVE) $(platforms) $(if $(REQUIRE_PLATFORMS),--require-all) akri-proxy pause
 
 .PHONY: image
 image: guest native ## Build all images, without Docker: OCI archives in target/images
-	@scripts/build-images --guest $(GUEST) --native $(NATIVE) --out $(IMAGES) --registry $(REGISTRY) --tag $(TAG) --aot $(AOT)
+	@scripts/build-images --guest $(GUEST) --native $(NATIVE) $(platforms) --out $(IMAGES) --registry $(REGISTRY) --tag $(TAG) --aot $(AOT)
 
 .PHONY: test-engine
 test-engine: guest ## The tests of wasm-image run and compile, on the real WasmEdge
@@ -53,6 +57,15 @@ test: guest ## All tests but those that need a node
 .PHONY: e2e
 e2e: ## The tests on a real node, and those of the scripts (root)
 	@scripts/e2e
+
+.PHONY: test-arm64
+test-arm64: guest native ## The demo's story by arm64's proxy and engine, emulated
+	@scripts/test-arm64 --proxy $(NATIVE)/linux-arm64/akri-proxy --module $(GUEST)/debug-echo.wasm
+
+.PHONY: aot-arm64
+aot-arm64: guest native ## Compile the handler ahead of time for arm64, emulated (minutes), and run it
+	@scripts/aot-arm64 --guest $(GUEST) debug-echo
+	@scripts/test-arm64 --require --proxy $(NATIVE)/linux-arm64/akri-proxy --module $(GUEST)/debug-echo.linux-arm64.wasm
 
 .PHONY: bench
 bench: ## Latency and memory, with a floor measured in the same run

@@ -137,18 +137,41 @@ debian_mirrors() {
 # one "Key "value";" per line, for an apt that does not read this machine's configuration.
 apt_settings() { apt-config dump | grep -E '^Acquire::(Check-|Retries|ForceIPv|https?::)' || true; }
 
+# own_platform: prints what images call this machine: linux/amd64 or linux/arm64.
+own_platform() {
+    case $(uname -m) in
+        x86_64) echo linux/amd64 ;;
+        aarch64) echo linux/arm64 ;;
+        *) die "machines of the kind $(uname -m) are not provided for: x86_64 and aarch64 are" ;;
+    esac
+}
+
+# arm64_emulator: prints the path of the program that runs arm64 programs here, and installs it where it is missing. By Debian's
+# qemu-user without its recommendation: that one would register the emulator with this machine's kernel, for all.
+arm64_emulator() {
+    type -P qemu-aarch64 || type -P qemu-aarch64-static || {
+        ensure_packages qemu-user
+        type -P qemu-aarch64 || die "the package qemu-user has no qemu-aarch64 here: put one into PATH"
+    }
+}
+
 # path_flags: prints flags for rustc that keep this machine's paths out of what it builds.
 path_flags() {
     printf -- '--remap-path-prefix=%s/registry/src= --remap-path-prefix=%s=' "${CARGO_HOME:-$HOME/.cargo}" "$PWD"
 }
 
-# run_from_root ROOT PROGRAM ARG...: becomes a program of a Debian root, through that root's own dynamic loader: so neither
-# root rights nor a chroot are needed, and this machine's libc may be older.
+# run_from_root [--emulator PROGRAM] ROOT PROGRAM ARG...: becomes a program of a Debian root, through that root's own dynamic
+# loader: so neither root rights nor a chroot are needed, and this machine's libc may be older.
 run_from_root() {
+    local -a emulator=()
+    if [[ $1 == --emulator ]]; then
+        emulator=("$2")
+        shift 2
+    fi
     local root=$1 program=$2
     shift 2
     # /lib64/ld-linux-x86-64.so.2, /lib/ld-linux-aarch64.so.1: where packages have them, a single one in either case.
     local -a loader=("$root"/usr/lib/*-linux-gnu*/ld-linux-*.so.*)
     [[ -x ${loader[0]} ]] || die "no dynamic loader in $root: remove that folder and run this again"
-    exec "${loader[0]}" --argv0 "$program" --library-path "${loader[0]%/*}" "$root/usr/bin/$program" "$@"
+    exec "${emulator[@]}" "${loader[0]}" --argv0 "$program" --library-path "${loader[0]%/*}" "$root/usr/bin/$program" "$@"
 }

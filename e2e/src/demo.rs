@@ -11,6 +11,7 @@ use crate::cri::Cri;
 use crate::manifest::Configuration;
 use crate::node::Node;
 use crate::node_stage::NodeStage;
+use crate::process::Program;
 use crate::process_stage::{ProcessStage, Programs};
 use crate::say::{Say, bytes};
 use crate::stage::{Part, Stage};
@@ -48,14 +49,27 @@ pub struct Args {
     #[arg(long, default_value_os_t = built("images"))]
     pub images: PathBuf,
     /// The program akri-proxy, static
-    #[arg(long, default_value_os_t = built("native/akri-proxy"))]
+    #[arg(long, default_value_os_t = native("akri-proxy"))]
     pub proxy: PathBuf,
+    /// Runs akri-proxy, which is another architecture's: qemu-aarch64, for instance. For --no-node
+    #[arg(long, requires = "no_node", value_name = "PROGRAM")]
+    pub emulator: Option<PathBuf>,
+    /// The engine's command line, for --no-node [default: wasmedge among the scripts]
+    #[arg(long, requires = "no_node", value_name = "PROGRAM")]
+    pub wasmedge: Option<PathBuf>,
     /// The handler's module, for --no-node
     #[arg(long, default_value_os_t = built("guest/debug-echo.wasm"))]
     pub module: PathBuf,
     /// The folder of the project's scripts
     #[arg(long, default_value_os_t = checkout().join("scripts"))]
     pub scripts: PathBuf,
+}
+
+impl Args {
+    /// `akri-proxy`, and how it is run.
+    pub fn proxy(&self) -> Program {
+        Program { file: self.proxy.clone(), emulator: self.emulator.clone() }
+    }
 }
 
 /// The checkout that this was built from.
@@ -66,6 +80,20 @@ pub fn checkout() -> PathBuf {
 /// What the recipes have built.
 fn built(path: &str) -> PathBuf {
     checkout().join("target").join(path)
+}
+
+/// What the recipes have built for this machine's platform.
+fn native(program: &str) -> PathBuf {
+    built("native").join(format!("linux-{}", architecture(std::env::consts::ARCH))).join(program)
+}
+
+/// An architecture in the words of images, which are Go's.
+fn architecture(rust: &str) -> &str {
+    match rust {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
 }
 
 /// Runs the demo to its end, and clears up however it ends.
@@ -169,7 +197,7 @@ async fn agent(
         "akri-proxy discover --watch --directory {}   (Akri's agent, played)",
         stage.akri().display()
     ));
-    Watch::start(&args.proxy, stage.akri(), &handler.name, details, *say).await
+    Watch::start(&args.proxy(), stage.akri(), &handler.name, details, *say).await
 }
 
 /// Sandbox and both containers.
@@ -221,8 +249,8 @@ async fn end(stage: &mut impl Stage, watch: Watch, say: &Say) -> anyhow::Result<
 /// Without a node.
 async fn processes(args: &Args, say: &Say) -> anyhow::Result<()> {
     let programs = Programs {
-        wasmedge: args.scripts.join("wasmedge"),
-        proxy: args.proxy.clone(),
+        wasmedge: args.wasmedge.clone().unwrap_or_else(|| args.scripts.join("wasmedge")),
+        proxy: args.proxy(),
         module: args.module.clone(),
     };
     let mut stage = ProcessStage::new(programs)?;

@@ -98,11 +98,40 @@ impl Process {
     }
 }
 
-/// A program that ends with this one also when this one is killed, and cannot clear up.
-pub(crate) fn tied(program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]).arg(program);
-    command
+/// A program, and what runs it where this machine cannot.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The program's file.
+    pub file: PathBuf,
+    /// The emulator of its architecture: a program that takes it and its arguments as its own.
+    pub emulator: Option<PathBuf>,
+}
+
+impl Program {
+    /// It, without arguments yet.
+    pub(crate) fn command(&self) -> Command {
+        match &self.emulator {
+            Some(emulator) => {
+                let mut command = Command::new(emulator);
+                command.arg(&self.file);
+                command
+            }
+            None => Command::new(&self.file),
+        }
+    }
+
+    /// The same, ending with this process also when this one is killed and cannot clear up.
+    pub(crate) fn tied(&self) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]).args(&self.emulator).arg(&self.file);
+        command
+    }
+}
+
+impl From<PathBuf> for Program {
+    fn from(file: PathBuf) -> Self {
+        Self { file, emulator: None }
+    }
 }
 
 fn field(dir: &Path, name: &str) -> anyhow::Result<String> {

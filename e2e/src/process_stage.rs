@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::manifest::DaemonSet;
-use crate::process::{Process, tied};
+use crate::process::{Process, Program};
 use crate::say::ms;
 use crate::stage::{Part, Stage, tail};
 
@@ -32,10 +32,10 @@ pub struct ProcessStage {
 /// What is run.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    /// `scripts/wasmedge`.
+    /// `scripts/wasmedge`, or one like it.
     pub wasmedge: PathBuf,
     /// `akri-proxy`.
-    pub proxy: PathBuf,
+    pub proxy: Program,
     /// The handler's module.
     pub module: PathBuf,
 }
@@ -46,7 +46,7 @@ impl ProcessStage {
     /// # Errors
     /// Where no temporary directory can be made.
     pub fn new(programs: Programs) -> anyhow::Result<Self> {
-        for program in [&programs.proxy, &programs.module] {
+        for program in [&programs.proxy.file, &programs.module] {
             ensure!(program.is_file(), "{} is not there: build it with `make image`", program.display());
         }
         let folder =
@@ -91,7 +91,7 @@ impl ProcessStage {
         let mut command = match part {
             Part::Handler => {
                 // As crun does: the container's root is the module's, and only that.
-                let mut command = tied(&self.programs.wasmedge);
+                let mut command = Program::from(self.programs.wasmedge.clone()).tied();
                 command.arg("--dir").arg(format!("/:{}", self.root().display()));
                 for env in &container.env {
                     command.arg("--env").arg(format!("{}={}", env.name, env.value));
@@ -100,7 +100,7 @@ impl ProcessStage {
                 command
             }
             Part::Proxy => {
-                let mut command = tied(&self.programs.proxy);
+                let mut command = self.programs.proxy.tied();
                 command.args(&container.args).envs(container.env.iter().map(|env| (&env.name, &env.value)));
                 command.args(["--health", "off", "--metrics", &self.metrics]);
                 command.arg("--directory").arg(&self.akri).arg("--exchange").arg(self.exchange()?);
@@ -157,7 +157,10 @@ impl Stage for ProcessStage {
     }
 
     async fn proxy(&mut self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = Command::new(&self.programs.proxy)
+        let output = self
+            .programs
+            .proxy
+            .command()
             .args(arguments)
             .env("EXCHANGE_DIRECTORY", self.exchange()?)
             .env("METRICS_ADDRESS", &self.metrics)

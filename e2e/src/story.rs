@@ -11,8 +11,9 @@ use crate::stage::{Part, Stage};
 use crate::wait;
 use crate::watch::Watch;
 
-/// The longest that anything may take to be seen: far more than it ever does, for a machine that has much else to do.
-pub const LIMIT: Duration = Duration::from_secs(10);
+/// The longest that anything may take to be seen: far more than it ever does, for a machine that has much else to do, and
+/// emulates another one besides.
+pub const LIMIT: Duration = Duration::from_secs(30);
 /// The input that takes debugEcho's devices away, and its value for that.
 pub const AVAILABILITY: &str = "availability";
 /// See [`AVAILABILITY`].

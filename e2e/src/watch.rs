@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::Child;
 use tokio::sync::mpsc;
 
-use crate::process::tied;
+use crate::process::Program;
 use crate::say::Say;
 
 /// Lines that wait to be read here.
@@ -52,13 +52,14 @@ impl Watch {
     /// # Errors
     /// Where it cannot be started.
     pub async fn start(
-        program: &Path,
+        program: &Program,
         directory: &Path,
         name: &str,
         details: &str,
         say: Say,
     ) -> anyhow::Result<Self> {
-        let mut child = tied(program)
+        let mut child = program
+            .tied()
             .args(["discover", "--watch", "--name", name, "--details", "-", "--directory"])
             .arg(directory)
             .stdin(Stdio::piped())
@@ -66,7 +67,7 @@ impl Watch {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("cannot run {}", program.display()))?;
+            .with_context(|| format!("cannot run {}", program.file.display()))?;
         let mut stdin = child.stdin.take().context("stdin is not piped")?;
         stdin.write_all(details.as_bytes()).await.context("discover does not take its details")?;
         drop(stdin);

@@ -44,7 +44,8 @@ async fn the_story_on_a_node() {
     let devices = story::devices(&configuration).unwrap();
     let ids: Vec<&str> = devices.iter().map(String::as_str).collect();
     let handler = &configuration.spec.discovery_handler;
-    let start = Watch::start(&args.proxy, stage.akri(), &handler.name, &handler.discovery_details, say);
+    let agent = args.proxy();
+    let start = Watch::start(&agent, stage.akri(), &handler.name, &handler.discovery_details, say);
     let mut watch = start.await.unwrap();
     demo::start_pod(&mut stage, &say).await.unwrap();
 
