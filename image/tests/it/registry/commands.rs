@@ -84,7 +84,7 @@ fn exit_codes() {
     assert_eq!(code(&["pull", &v1, "--output", &out, "--plain-http"]), 5);
     double.with(|state| state.wants = Wants::Basic);
     assert_eq!(code(&["pull", &v1, "--output", &out, "--plain-http"]), 3);
-    assert_eq!(names(folder.path()), Vec::<String>::new());
+    assert!(names(folder.path()).is_empty());
 }
 
 #[test]
