@@ -68,7 +68,8 @@ async fn the_story_on_a_node() {
     // The same pod with the compiled handler, as the overlay `aot` has it.
     stage.change(DaemonSet::compiled().unwrap()).unwrap();
     demo::prepare(&args.images, &mut stage, &say).await.unwrap();
-    let start = Watch::start(&args.proxy, stage.akri(), &handler.name, &handler.discovery_details, say);
+    let proxy = args.proxy.clone().into();
+    let start = Watch::start(&proxy, stage.akri(), &handler.name, &handler.discovery_details, say);
     let mut watch = start.await.unwrap();
     demo::start_pod(&mut stage, &say).await.unwrap();
     let told = async {

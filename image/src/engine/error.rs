@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use crate::inspect::InspectError;
 use crate::module::ModuleError;
-use crate::reference::Reference;
 
 /// Why a module could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -18,11 +17,6 @@ pub enum RunError {
         /// Why not.
         source: io::Error,
     },
-    /// It is in a registry, perhaps.
-    #[error(
-        "there is no file {0}, and an image of that name is not fetched: pull it into an image layout first"
-    )]
-    NotHere(Box<Reference>),
     /// It is no image.
     #[error(transparent)]
     Inspect(#[from] InspectError),

@@ -13,7 +13,6 @@ use crate::inspect::{ConfigSummary, Limits, Node, Severity, inspect};
 use crate::module::AotSection;
 use crate::module::ModuleSummary;
 use crate::platform::Platform;
-use crate::reference::Reference;
 use crate::{aot, spec};
 
 /// What begins every module. <https://webassembly.github.io/spec/core/binary/modules.html#binary-module>
@@ -45,10 +44,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn of(path: &Path) -> Result<Self, RunError> {
         let cannot = || RunError::io(format!("open {}", path.display()));
-        let metadata = path.metadata().map_err(|error| match path.to_str().map(str::parse::<Reference>) {
-            Some(Ok(reference)) if error.kind() == std::io::ErrorKind::NotFound => pull(reference),
-            _ => cannot()(error),
-        })?;
+        let metadata = path.metadata().map_err(cannot())?;
         let mut start = Vec::new();
         if metadata.is_file() {
             let file = File::open(path).map_err(cannot())?;
@@ -56,11 +52,6 @@ impl Kind {
         }
         Ok(if start == MAGIC { Self::Module } else { Self::Image })
     }
-}
-
-/// The one place where an image in a registry would be fetched into a layout of our own.
-fn pull(reference: Reference) -> RunError {
-    RunError::NotHere(Box::new(reference))
 }
 
 /// Fills `root`.

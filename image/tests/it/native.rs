@@ -117,7 +117,7 @@ fn refuses_two_binaries_for_one_platform_and_two_names() {
         wasm_image(&[&args[..], more].concat())
     };
     let (a, b) = (a.to_str().unwrap(), b.to_str().unwrap());
-    assert!(stderr(&build(a, a, &[])).contains("two files are for linux/amd64"));
+    assert!(stderr(&build(a, a, &[])).contains("two binaries are for linux/amd64"));
     assert!(stderr(&build(a, b, &[])).contains("--name"));
     assert!(build(a, b, &["--name", "proxy"]).status.success());
 }

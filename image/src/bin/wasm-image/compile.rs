@@ -7,6 +7,7 @@ use wasm_image::{Platform, Reference};
 
 use crate::build::CompiledArg;
 use crate::output::Format;
+use crate::registry_args::RegistryArgs;
 
 /// Compile a module ahead of time, by WasmEdge, and build an image with it and the portable module
 ///
@@ -23,8 +24,8 @@ use crate::output::Format;
 #[command(after_help = HELP)]
 #[cfg_attr(not(feature = "wasmedge"), allow(dead_code, reason = "they are read by the engine only"))]
 pub(crate) struct Args {
-    /// A module, or an image layout or oci-archive of one
-    #[arg(value_name = "MODULE.wasm|LAYOUT|ARCHIVE")]
+    /// A module, or an image layout, an oci-archive or a registry's image of one
+    #[arg(value_name = "MODULE.wasm|LAYOUT|ARCHIVE|REFERENCE")]
     source: PathBuf,
 
     /// The new image's name and tag
@@ -62,6 +63,9 @@ pub(crate) struct Args {
     /// Compile also with an engine that would not run the code (WasmEdge 0.17 or later)
     #[arg(long)]
     allow_interpreted: bool,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
 
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
@@ -101,6 +105,7 @@ mod with_engine {
 
     use super::*;
     use crate::build::Summary;
+    use crate::fetched::Fetched;
 
     impl Args {
         pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
@@ -129,7 +134,8 @@ mod with_engine {
                 .into());
             }
             let scratch = Scratch::new()?;
-            let mut recipe = engine::portable_recipe(&self.source, self.tag, &scratch)?;
+            let fetched = Fetched::get(&self.source, &self.registry)?;
+            let mut recipe = engine::portable_recipe(&fetched.path, self.tag, &scratch)?;
             if let Contents::Module { path, compiled, .. } = &mut recipe.contents {
                 let cpu = match self.cpu {
                     Cpu::Generic => engine::Cpu::Generic,

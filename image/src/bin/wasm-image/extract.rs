@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use wasm_image::{Extracted, LocalImage, Platform, Selector};
 
+use crate::fetched::Fetched;
 use crate::output::Format;
+use crate::registry_args::RegistryArgs;
 
 /// Take the module out of an image, whichever form it has
 ///
@@ -17,8 +19,8 @@ use crate::output::Format;
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Args {
-    /// A folder or a tar file
-    #[arg(value_name = "LAYOUT|ARCHIVE")]
+    /// A folder, a tar file, or an image of a registry
+    #[arg(value_name = "LAYOUT|ARCHIVE|REFERENCE")]
     path: PathBuf,
 
     /// Where the module goes; a file that is there is replaced
@@ -32,6 +34,9 @@ pub(crate) struct Args {
     /// Which of the layout's images, if it holds several
     #[arg(long, value_name = "TAG|NAME|DIGEST")]
     image: Option<Selector>,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
 
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
@@ -47,9 +52,11 @@ Exit codes: 0 the module is there, 1 failed (no output is left), 2 the command l
 
 impl Args {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let image = LocalImage { path: self.path, selector: self.image };
-        let extracted = wasm_image::extract(&image, self.platform.as_ref(), &self.output)
-            .with_context(|| format!("cannot take the module out of {}", image.path.display()))?;
+        let context = || format!("cannot take the module out of {}", self.path.display());
+        let fetched = Fetched::get(&self.path, &self.registry).with_context(context)?;
+        let image = LocalImage { path: fetched.path.clone(), selector: self.image };
+        let extracted =
+            wasm_image::extract(&image, self.platform.as_ref(), &self.output).with_context(context)?;
         self.print.print(&Summary(extracted))?;
         Ok(ExitCode::SUCCESS)
     }

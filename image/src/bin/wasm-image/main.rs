@@ -7,6 +7,7 @@ mod completions;
 mod copy;
 mod engine;
 mod extract;
+mod fetched;
 mod inspect;
 mod output;
 mod progress;

@@ -62,7 +62,7 @@ impl Args {
         let layout = folder.path().join("layout");
         let transfer = self.transfer.transfer(source, vec![Place::Layout(layout.clone(), None)])?;
         let platform = self.transfer.platform.first();
-        registry_args::run(async {
+        registry_args::wait(async {
             wasm_image::transfer(&transfer).await?;
             let extracted = wasm_image::extract(&LocalImage::only(layout), platform, &module)?;
             self.print.print(&Summary(extracted))?;

@@ -121,7 +121,7 @@ pub(crate) fn plain_http(count: u8) -> PlainHttp {
 }
 
 /// Runs what waits for the network. An interrupt drops it, and with it what is half made.
-pub(crate) fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+pub(crate) fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -129,13 +129,21 @@ pub(crate) fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyho
     runtime.block_on(async {
         tokio::select! {
             outcome = work => outcome,
-            Ok(()) = tokio::signal::ctrl_c() => Ok(ExitCode::from(INTERRUPTED)),
+            Ok(()) = tokio::signal::ctrl_c() => Err(Interrupted.into()),
         }
     })
 }
 
+/// Somebody pressed Ctrl-C.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+struct Interrupted;
+
 /// The exit code that a failure is.
 pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.chain().any(|error| error.is::<Interrupted>()) {
+        return ExitCode::from(INTERRUPTED);
+    }
     let kind = error.chain().find_map(|error| {
         let transfer = error.downcast_ref::<TransferError>().map(TransferError::kind);
         transfer.or_else(|| error.downcast_ref::<RegistryError>().map(RegistryError::kind))

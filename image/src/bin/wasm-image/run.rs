@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use wasm_image::engine::{ByteSize, TimeLimit, Volume};
 use wasm_image::{KeyValue, Platform};
 
+use crate::registry_args::RegistryArgs;
+
 /// Run a module, or an image of one, as crun would, on WasmEdge
 ///
 /// The image's root filesystem is unpacked into a temporary folder that is the module's root; volumes lie beneath it.
@@ -17,8 +19,8 @@ use wasm_image::{KeyValue, Platform};
 // Without the engine, nothing reads them.
 #[cfg_attr(not(feature = "wasmedge"), allow(dead_code, reason = "they are read by the engine only"))]
 pub(crate) struct Args {
-    /// A module, an image layout or an oci-archive
-    #[arg(value_name = "MODULE.wasm|LAYOUT|ARCHIVE")]
+    /// A module, an image layout, an oci-archive, or an image of a registry
+    #[arg(value_name = "MODULE.wasm|LAYOUT|ARCHIVE|REFERENCE")]
     source: PathBuf,
 
     /// Arguments in place of the image's own
@@ -63,15 +65,15 @@ pub(crate) struct Args {
     #[arg(long)]
     no_namespaces: bool,
 
-    /// Do not say on stderr how it ended
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 const HELP: &str = "\
 Examples:
   wasm-image run hello.wasm
   wasm-image run hello.tar -- --name you
+  wasm-image run localhost:5000/hello:dev --plain-http
   wasm-image run -e LEVEL=debug -v ./data:/data:ro --time-limit 30s --memory-limit 64MiB hello.tar
 
 Exit codes:
@@ -100,6 +102,7 @@ mod with_engine {
     use wasm_image::engine::{Ending, Namespaces, NativeCode, RunPlan, run};
 
     use super::*;
+    use crate::fetched::Fetched;
 
     /// What failed before the module began exits with this, as with docker.
     const FAILED: u8 = 125;
@@ -108,11 +111,14 @@ mod with_engine {
 
     impl Args {
         pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-            let (like_crun, quiet) = (self.like_crun, self.quiet);
-            let ending = self.plan().and_then(|plan| {
-                let shown = plan.source.display().to_string();
-                run(&plan, &mut |note| say(note, quiet)).with_context(|| format!("cannot run {shown}"))
-            });
+            let (like_crun, quiet) = (self.like_crun, self.registry.quiet);
+            let shown = self.source.display().to_string();
+            let ending = Fetched::get(&self.source, &self.registry)
+                .and_then(|fetched| {
+                    let plan = self.plan(fetched.path.clone())?;
+                    Ok(run(&plan, &mut |note| say(note, quiet))?)
+                })
+                .with_context(|| format!("cannot run {shown}"));
             match ending {
                 Ok(ending) => Ok(ExitCode::from(tell(&ending, like_crun, quiet))),
                 Err(error) => {
@@ -122,7 +128,7 @@ mod with_engine {
             }
         }
 
-        fn plan(self) -> anyhow::Result<RunPlan> {
+        fn plan(self, source: PathBuf) -> anyhow::Result<RunPlan> {
             let mut env = Vec::new();
             for path in &self.env_file {
                 env.extend(
@@ -132,7 +138,7 @@ mod with_engine {
             }
             env.extend(self.env);
             Ok(RunPlan {
-                source: self.source,
+                source,
                 platform: self.platform,
                 args: self.args,
                 env,

@@ -41,7 +41,7 @@ impl Args {
         let options = self.registry.options(progress::reporter(self.registry.quiet))?;
         let (registry, repository) = (self.reference.registry(), self.reference.repository());
         let repository_name = format!("{registry}/{repository}");
-        registry_args::run(async {
+        registry_args::wait(async {
             let client = RegistryClient::new(registry, options)?;
             let tags = client.tags(repository, self.limit).await?;
             self.output.print(&Tags { repository: repository_name.clone(), tags })?;

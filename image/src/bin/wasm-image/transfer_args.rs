@@ -55,7 +55,7 @@ impl TransferArgs {
 
 /// Does it, and prints what came of it.
 pub(crate) fn run(transfer: Transfer, verb: &'static str, format: Format) -> anyhow::Result<ExitCode> {
-    registry_args::run(async {
+    registry_args::wait(async {
         let report = wasm_image::transfer(&transfer).await?;
         format.print(&Summary { verb, report })?;
         Ok(ExitCode::SUCCESS)
