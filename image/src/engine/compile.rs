@@ -19,7 +19,10 @@ use crate::inspect::source::Source;
 use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::settings::{KeyValue, SettingError};
-use crate::{AllowedImports, CompiledModule, Contents, ModuleError, ModuleSummary, Recipe, Timestamp, spec};
+use crate::{
+    AllowedImports, BuildFormat, CompiledModule, Contents, ModuleError, ModuleSummary, Recipe, Timestamp,
+    spec,
+};
 
 /// Who runs the module where nobody says: nobody.
 const DEFAULT_USER: &str = "65532:65532";
@@ -169,6 +172,7 @@ pub fn portable_recipe(
         Kind::Image => Some(choose_portable(source)?),
     };
     let mut recipe = Recipe {
+        format: BuildFormat::Compat,
         contents: contents(source.to_owned()),
         reference,
         name: None,

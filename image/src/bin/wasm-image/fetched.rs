@@ -52,12 +52,12 @@ fn reference(source: &Path) -> anyhow::Result<Option<Reference>> {
     if let Some(text) = text.strip_prefix(SCHEME) {
         return Ok(Some(text.parse()?));
     }
-    if source.symlink_metadata().is_ok() {
+    // What can only be a path fails as one.
+    if source.symlink_metadata().is_ok() || ["/", "./", "../"].iter().any(|start| text.starts_with(start)) {
         return Ok(None);
     }
     let host = text.split_once('/').map(|(host, _)| host);
-    let is_host =
-        host.is_some_and(|host| host == "localhost" || (host.contains(['.', ':']) && !host.starts_with('.')));
+    let is_host = host.is_some_and(|host| host == "localhost" || host.contains(['.', ':']));
     if !is_host {
         bail!(
             "there is no file or folder {text}; an image of a registry is written with its host \
@@ -74,12 +74,14 @@ mod tests {
     #[test]
     fn only_what_begins_with_a_host_is_asked_for() {
         let read = |text: &str| reference(Path::new(text)).map(|found| found.map(|found| found.to_string()));
-        assert_eq!(read("/").unwrap(), None);
+        for text in ["/", "./hello.wasm", "../x", "/nonexistent/x"] {
+            assert_eq!(read(text).unwrap(), None, "{text}");
+        }
         for text in ["localhost:5000/hello:v1", "ghcr.io/me/hello:v1", "localhost/hello:v1"] {
             assert_eq!(read(text).unwrap().as_deref(), Some(text));
         }
         assert_eq!(read("docker://hello").unwrap().as_deref(), Some("docker.io/library/hello:latest"));
-        for text in ["helo.wasm", "./hello.wasm", "images/hello.tar", "../x", "ghcr.io/Me"] {
+        for text in ["helo.wasm", "images/hello.tar", "ghcr.io/Me"] {
             assert!(read(text).is_err(), "{text}");
         }
     }

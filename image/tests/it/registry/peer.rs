@@ -3,10 +3,11 @@
 use oci_client::Reference;
 use oci_client::client::{Client, ClientConfig, ClientProtocol, Config, ImageLayer};
 use oci_client::secrets::RegistryAuth;
+use wasm_image::{Limits, inspect};
 
 use super::double::Double;
 use super::{job, noise, pushed, run};
-use crate::support::{problems, temp};
+use crate::support::temp;
 
 fn peer() -> (Client, tokio::runtime::Runtime) {
     // The library is built without a provider of its own.
@@ -31,7 +32,7 @@ fn what_it_pushes_is_pulled() {
     let place = format!("{}/out/", folder.path().display());
     let report = run(&job(&double.name("peer/x:v1"), &[&place]).0).unwrap();
     assert_eq!(report.blobs.len(), 2);
-    assert!(problems(&folder.path().join("out")).is_empty());
+    assert!(inspect(&folder.path().join("out"), &Limits::default()).unwrap().is_sound());
 }
 
 #[test]
