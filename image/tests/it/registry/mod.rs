@@ -141,3 +141,11 @@ pub(crate) fn pushed(double: &double::Double, name: &str) -> Layout {
     double.with(|state| state.seen.clear());
     layout
 }
+
+/// Fails if anything is wrong with a layout but that its layer, which is noise, is no module.
+fn only_no_module(layout: &Path) {
+    let report = wasm_image::inspect(layout, &wasm_image::Limits::default()).unwrap();
+    for finding in report.findings {
+        assert!(finding.problem.to_string().contains("module"), "{finding:?}");
+    }
+}
