@@ -70,6 +70,11 @@ aot-arm64: guest native ## Compile the handler ahead of time for arm64, emulated
 .PHONY: bench
 bench: ## Latency and memory, with a floor measured in the same run
 	@scripts/bench
+	@scripts/bench-images
+
+.PHONY: bench-images
+bench-images: setup ## wasm-image beside skopeo, oras, umoci, buildah and a bare upload
+	@scripts/bench-images
 
 .PHONY: lint
 lint: setup ## rustfmt, clippy (host and wasm), shellcheck, licences, bans and sources
