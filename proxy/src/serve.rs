@@ -115,7 +115,11 @@ pub async fn serve(
     ending: Shutdown,
     bound: impl FnOnce(Bound),
 ) -> Result<(), ServeError> {
-    let shared = Shared::new(State { version: env!("CARGO_PKG_VERSION").to_owned(), ..State::default() });
+    let shared = Shared::new(State {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        policy: Some(Arc::new(config.policy.clone())),
+        ..State::default()
+    });
     let metrics = Metrics::new();
     let hub_config = HubConfig {
         exchange: config.exchange.clone(),

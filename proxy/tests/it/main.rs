@@ -7,6 +7,7 @@ mod commands;
 mod faults;
 mod health;
 mod hostile;
+mod policy;
 mod registration;
 mod several;
 mod streams;

@@ -79,9 +79,7 @@ pub(super) fn parsed<T>(
 /// Checks what an answer hands out, and that the agent can take it.
 fn allowed(policy: &Policy, answer: Answer) -> Result<Outcome, Refusal> {
     if let Outcome::Devices(devices) = &answer.outcome {
-        for device in devices {
-            policy.check(device).map_err(|forbidden| ("policy", forbidden.to_string()))?;
-        }
+        policy.check(devices).map_err(|forbidden| ("policy", forbidden.to_string()))?;
         let bytes = response(devices).encoded_len();
         if bytes > MAX_LIST_BYTES {
             let error =
