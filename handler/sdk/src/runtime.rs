@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use akri_exchange::{Answer, Failure, Hello, Outcome, RequestId, Wake, limits};
 
 use crate::directory::Directory;
-use crate::doorbell::Doorbell;
+use crate::doorbell::{self, Doorbell};
 use crate::handler::{Discover, Handler};
 use crate::jobs::{Job, Jobs};
 use crate::{Context, crash, files};
@@ -16,7 +16,8 @@ use crate::{Context, crash, files};
 /// How long the handler sleeps between two looks for a FIFO that no proxy has made yet; doubles up to
 /// [`LONGEST_LOOK`]. WASI has nothing to wait on there; it happens once, at the start.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
-/// The longest such sleep: it bounds how much later than the proxy the handler is ready.
+/// The longest such sleep: it bounds how much later than the proxy the handler is ready. Also how often it looks whether
+/// its announcement is still there, until a proxy has rung.
 const LONGEST_LOOK: Duration = Duration::from_millis(200);
 /// Wake-up bytes read at once. More of them than this only means another turn of the loop.
 const RINGS: usize = 512;
@@ -37,6 +38,9 @@ pub(crate) fn run(handler: &Handler, exchange: &Path, discover: &mut Discover<'_
             eprintln!("{} {}: ready, exchange directory {shown}", hello.name, hello.version);
             life = Life::Moved;
         }
+        // A proxy rings when it has seen the announcement. Until then it may never see it, for the directory may be emptied
+        // first, and nobody could ring where nobody has opened the FIFO: so it is looked at again.
+        let mut heard = false;
         while bell.is_current(&directory) {
             if files::stop_asked(&directory) {
                 files::remove_hello(&directory);
@@ -48,8 +52,10 @@ pub(crate) fn run(handler: &Handler, exchange: &Path, discover: &mut Discover<'_
                 // What is there could not be read: nothing ends because of it, and the next wake-up looks again.
                 Err(error) => eprintln!("cannot read the requests: {error}"),
             }
-            let timeout = jobs.next_due().map(|due| due.saturating_duration_since(Instant::now()));
+            let due = jobs.next_due().map(|due| due.saturating_duration_since(Instant::now()));
+            let timeout = if heard { due } else { Some(due.unwrap_or(LONGEST_LOOK).min(LONGEST_LOOK)) };
             let rung = bell.wait(timeout, &mut rings)?;
+            heard |= rung > 0;
             if rings.iter().take(rung).any(|byte| Wake::of(*byte) == Wake::Everything) {
                 jobs.all_due(Instant::now(), |id| crash::wait(&directory, id).is_some());
             }
@@ -113,7 +119,7 @@ fn announced(exchange: &Path, hello: &Hello, life: &Life) -> Option<(Directory, 
                 }
             }
         }
-        std::thread::sleep(pause);
+        doorbell::pause(pause);
         pause = (pause * 2).min(LONGEST_LOOK);
     }
 }

@@ -151,6 +151,24 @@ fn a_directory_that_is_deleted_and_made_anew_is_found_also_when_it_happens_twice
     running.stop(&exchange);
 }
 
+/// The proxy had not seen the announcement yet, so it could not ring either.
+#[test]
+fn an_announcement_that_was_removed_before_anybody_saw_it_is_made_again() {
+    let exchange = Exchange::new();
+    let running = start(&exchange);
+    let before = exchange.hello();
+    running.asleep();
+    for name in [layout::REQUESTS, layout::ANSWERS, layout::INPUTS] {
+        fs::remove_dir_all(exchange.path(name)).unwrap();
+    }
+    fs::remove_file(exchange.path(layout::WAKE)).unwrap();
+    fs::remove_file(exchange.path(layout::HELLO)).unwrap();
+    exchange.make();
+    // Nobody rings.
+    assert_eq!(exchange.hello(), before);
+    running.stop(&exchange);
+}
+
 /// No room, no rights: the kubelet would restart a handler that ends, ever later.
 #[test]
 fn an_announcement_that_cannot_be_written_is_tried_again() {
