@@ -5,7 +5,7 @@ use std::time::Instant;
 use akri_exchange::{Hello, Wake, layout, limits};
 
 use super::Hub;
-use super::answers::parsed;
+use super::answers::{is_ours, parsed};
 use crate::exchange::Bell;
 use crate::exchange::job::Job;
 use crate::state::Condition;
@@ -21,6 +21,12 @@ impl Hub {
     /// Reads the announcement, if there is one, and opens the FIFO, if somebody reads it.
     pub(super) fn meet_handler(&mut self) {
         let read = self.dir.read(self.dir.root(), layout::HELLO, limits::HELLO_BYTES);
+        if let Err(error) = &read
+            && is_ours(error)
+        {
+            self.unmet = true;
+            return self.mend_later(error);
+        }
         let Some(hello) = parsed(read, Hello::parse) else { return };
         let hello = match hello {
             Ok(hello) => hello,
@@ -29,7 +35,8 @@ impl Hub {
         self.compare(&hello);
         let restarted = self.hello.as_ref().is_some_and(|before| before.instance != hello.instance);
         let bell = Bell::open(&self.dir).unwrap_or_else(|error| {
-            tracing::error!(%error, "cannot open the FIFO");
+            self.unmet = true;
+            self.mend_later(&error);
             None
         });
         self.set_condition(if bell.is_some() { Condition::Alive } else { Condition::Gone });
@@ -88,7 +95,8 @@ impl Hub {
         tracing::warn!(jobs = self.jobs.len(), "handler is gone; streams stay and the last lists stand");
         self.set_condition(Condition::Gone);
         // It may be back already: its announcement came before we noticed the end of the old one.
-        if Bell::open(&self.dir).is_ok_and(|bell| bell.is_some()) {
+        // Where that cannot be seen, it is looked at again.
+        if Bell::open(&self.dir).map_or(true, |bell| bell.is_some()) {
             self.meet_handler();
         }
     }
