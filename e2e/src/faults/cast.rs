@@ -1,6 +1,7 @@
 //! The processes: handler, proxies, agent. They are started as in a pod, without capabilities, and killed, stopped and let
 //! go by signals. None outlives the campaign.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
@@ -167,9 +168,25 @@ impl Actor {
         Path::new("/proc").join(self.pid().to_string()).join(file)
     }
 
-    /// Open descriptors.
+    /// How many descriptors are open.
     pub(super) fn descriptors(&self) -> anyhow::Result<usize> {
         Ok(std::fs::read_dir(self.proc("fd"))?.count())
+    }
+
+    /// How many are open of each kind: what comes before a number, such as `socket:`, or a path.
+    pub(super) fn descriptor_kinds(&self) -> anyhow::Result<BTreeMap<String, usize>> {
+        let mut kinds = BTreeMap::new();
+        for entry in std::fs::read_dir(self.proc("fd"))? {
+            // One that was closed meanwhile does not count.
+            let Ok(target) = std::fs::read_link(entry?.path()) else { continue };
+            let target = target.display().to_string();
+            let kind = match target.split_once(":[") {
+                Some((kind, number)) if number.starts_with(|c: char| c.is_ascii_digit()) => kind.to_owned(),
+                _ => target,
+            };
+            *kinds.entry(kind).or_default() += 1;
+        }
+        Ok(kinds)
     }
 
     /// Watches of all its inotify instances.

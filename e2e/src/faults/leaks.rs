@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use super::cast::{Actor, status};
 use super::place::Place;
 
+/// What a timer's descriptor is called,
+const TIMER: &str = "anon_inode:[timerfd]";
+/// and how many WasmEdge may keep for itself.
+const TIMERS: usize = 4;
+
 /// A count of everything, by name. Two of them are compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Inventory(BTreeMap<String, String>);
@@ -26,7 +31,13 @@ impl Inventory {
                 note(format!("file {what}/{file}"), String::new());
             }
         }
-        note("handler: descriptors".into(), handler.descriptors()?.to_string());
+        for (kind, count) in handler.descriptor_kinds()? {
+            // The engine keeps timers for the next wait: as many as it once needed at a time.
+            if kind == TIMER && count <= TIMERS {
+                continue;
+            }
+            note(format!("handler: descriptors {kind}"), count.to_string());
+        }
         for (proxy, port) in proxies {
             let state = status(*port).await?;
             let name = &proxy.name;
@@ -35,7 +46,9 @@ impl Inventory {
             note(format!("{name}: registered"), state.registration.registered.to_string());
             note(format!("{name}: handler"), state.handler.condition.as_str().to_owned());
             note(format!("{name}: watches"), proxy.watches()?.to_string());
-            note(format!("{name}: descriptors"), proxy.descriptors()?.to_string());
+            for (kind, count) in proxy.descriptor_kinds()? {
+                note(format!("{name}: descriptors {kind}"), count.to_string());
+            }
         }
         Ok(Self(found))
     }
