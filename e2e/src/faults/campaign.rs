@@ -176,6 +176,10 @@ impl Campaign {
                     other != number && pid != 0 && self.contract.tells(pid, true)
                 })
             }
+            // A process that gets no descriptor at its very start has nothing to run on.
+            Fault::NoDescriptors(number) => {
+                self.proxies[number].as_ref().is_some_and(|proxy| self.contract.tells(proxy.pid(), true))
+            }
             _ => true,
         };
         (free && covered).then_some(fault)

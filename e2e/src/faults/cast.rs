@@ -182,7 +182,8 @@ impl Actor {
             let target = target.display().to_string();
             let kind = match target.split_once(":[") {
                 Some((kind, number)) if number.starts_with(|c: char| c.is_ascii_digit()) => kind.to_owned(),
-                _ => target,
+                // Which of several proxies has which number may change.
+                _ => target.replace(|c: char| c.is_ascii_digit(), "#"),
             };
             *kinds.entry(kind).or_default() += 1;
         }

@@ -84,8 +84,10 @@ impl Hub {
             // A proxy makes its folder, then its lock; between the two its lock is not there yet.
             let watched = match self.inotify.add_file(&folder.join(layout::LOCK), WatchFlags::CLOSE_WRITE) {
                 Ok(watch) => Some((watch, Place::Peer(index))),
+                // Once is enough: then its lock is watched.
                 Err(_) => {
-                    self.inotify.add(&folder, WatchFlags::CREATE).ok().map(|watch| (watch, Place::PeerFolder))
+                    let once = WatchFlags::CREATE | WatchFlags::ONESHOT;
+                    self.inotify.add(&folder, once).ok().map(|watch| (watch, Place::PeerFolder))
                 }
             };
             self.watches.extend(watched);
