@@ -266,3 +266,18 @@ async fn without_a_free_descriptor_nothing_ends_and_nothing_is_missed() {
     proxy.signal(rustix::process::Signal::TERM);
     assert!(soon("the end", proxy.end()).await.success());
 }
+
+/// What people write while no proxy lives is not lost either.
+#[tokio::test]
+async fn an_input_that_changed_while_no_proxy_lived_is_told_by_the_next() {
+    let place = Place::new();
+    let mut agent = Agent::start(&place.akri());
+    let first = Process::start(program(&place).arg("serve"));
+    let mut handler = Script::start(&place.exchange()).await;
+    agent.registered().await;
+    handler.woken_by(b'a').await;
+    first.kill();
+    std::fs::write(place.exchange().join("inputs").join("availability"), "OFFLINE").unwrap();
+    let _second = Process::start(program(&place).arg("serve"));
+    handler.woken_by(b'a').await;
+}

@@ -33,6 +33,7 @@ impl Hub {
             Err((reason, error)) => return self.refuse(layout::HELLO, reason, &error),
         };
         self.compare(&hello);
+        let is_first = self.hello.is_none();
         let restarted = self.hello.as_ref().is_some_and(|before| before.instance != hello.instance);
         let bell = Bell::open(&self.dir).unwrap_or_else(|error| {
             self.unmet = true;
@@ -59,7 +60,8 @@ impl Hub {
         // One that it crashed over it may take its time with; its answer says so already.
         let owed = |job: &&mut Job| job.devices().is_none() && job.failure.is_none();
         self.jobs.values_mut().filter(owed).for_each(|job| job.awaited = Some(now));
-        self.ring(Wake::Requests);
+        // An input may have changed while no proxy lived to see it.
+        self.ring(if is_first { Wake::Everything } else { Wake::Requests });
     }
 
     fn compare(&self, hello: &Hello) {
