@@ -19,7 +19,7 @@ pub mod akri;
 pub mod cli;
 mod clock;
 mod commands;
-mod details;
+pub mod details;
 mod exchange;
 pub mod health;
 mod http;
