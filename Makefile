@@ -76,6 +76,14 @@ bench: ## Latency and memory, with a floor measured in the same run
 bench-images: setup ## wasm-image beside skopeo, oras, umoci, buildah and a bare upload
 	@scripts/bench-images
 
+.PHONY: faults
+faults: guest ## Everything dies in random order, 1000 faults for one proxy and for two; prints its seed
+	@scripts/faults --long
+
+.PHONY: fuzz
+fuzz: ## Foreign bytes, made by a fuzzer, 20 s a target (SECONDS_EACH=600 for a longer round)
+	@scripts/fuzz
+
 .PHONY: lint
 lint: setup ## rustfmt, clippy (host and wasm), shellcheck, licences, bans and sources
 	@scripts/lint

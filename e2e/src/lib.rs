@@ -8,10 +8,13 @@
 //! `watch` is `akri-proxy discover --watch`, read line by line; `measure` takes figures; `inspect` shows what crictl
 //! would show. Every wait ends with the event that it waits for, or with an error that says what did not happen.
 //!
+//! `faults` is another story: the campaign in which everything dies and nothing may show.
+//!
 //! It knows no device protocol and no file of the exchange directory but the inputs that people write, too.
 
 pub mod cri;
 pub mod demo;
+pub mod faults;
 pub mod images;
 pub mod inspect;
 pub mod manifest;

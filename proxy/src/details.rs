@@ -10,7 +10,7 @@ const DEPTH: usize = 100;
 ///
 /// # Errors
 /// Says why it cannot be done: not YAML, or YAML that JSON has no words for (keys that are lists, NaN, tags).
-pub(crate) fn to_json(details: &str) -> Result<String, String> {
+pub fn to_json(details: &str) -> Result<String, String> {
     if details.trim().is_empty() {
         return Ok("null".to_owned());
     }

@@ -5,7 +5,7 @@
 //!
 //! The map, in the direction in which data flows:
 //! - `exchange/`: the directory; its `hub` task owns jobs and the handler's state;
-//! - `stream`, `service`: what the agent sees of a job; `slot`, `registration`: how it finds us;
+//! - `accept`, `stream`, `service`: what the agent sees of a job; `slot`, `registration`: how it finds us;
 //! - `state`: what is known, in one place; `health`, `metrics`, `http`: who reads it;
 //! - `serve`: puts these together; `commands/`: one file for each command of the program;
 //! - `agent`: the other side, played: for `akri-proxy discover`;
@@ -13,12 +13,13 @@
 //!
 //! The proxy knows no device protocol, and nothing of how the handler is run.
 
+mod accept;
 mod agent;
 pub mod akri;
 pub mod cli;
 mod clock;
 mod commands;
-mod details;
+pub mod details;
 mod exchange;
 pub mod health;
 mod http;

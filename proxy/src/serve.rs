@@ -10,7 +10,6 @@ use akri_exchange::HandlerName;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::Server;
 
 use crate::exchange::{Hub, HubConfig, HubHandle};
@@ -24,7 +23,7 @@ use crate::shutdown::{Shutdown, shutdown};
 use crate::slot::{Listener, Slot, SlotError};
 use crate::state::{Shared, State};
 use crate::stream::StreamConfig;
-use crate::{health, http};
+use crate::{accept, health, http};
 
 /// All that `akri-proxy serve` can be told.
 #[derive(Clone, Debug)]
@@ -115,7 +114,11 @@ pub async fn serve(
     ending: Shutdown,
     bound: impl FnOnce(Bound),
 ) -> Result<(), ServeError> {
-    let shared = Shared::new(State { version: env!("CARGO_PKG_VERSION").to_owned(), ..State::default() });
+    let shared = Shared::new(State {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        policy: Some(Arc::new(config.policy.clone())),
+        ..State::default()
+    });
     let metrics = Metrics::new();
     let hub_config = HubConfig {
         exchange: config.exchange.clone(),
@@ -124,16 +127,19 @@ pub async fn serve(
         answer_deadline: config.answer_deadline,
         name: config.name.clone(),
     };
-    let (hub, handle) = Hub::open(hub_config, shared.clone(), metrics.clone())
-        .map_err(|source| ServeError::Exchange { path: config.exchange.clone(), source })?;
+    let Some((hub, handle)) = opened(hub_config, &shared, &metrics, &ending)
+        .await
+        .map_err(|source| ServeError::Exchange { path: config.exchange.clone(), source })?
+    else {
+        return Ok(());
+    };
     let (mut listening, mut side_tasks) = (Bound::default(), Vec::new());
     if let Some(address) = config.health {
         let (listener, local) = listen(address, "health").await?;
         listening.health = Some(local);
         let (reporter, service) = tonic_health::server::health_reporter();
         side_tasks.push(Tied(tokio::spawn(health::report(shared.clone(), reporter))));
-        let server =
-            Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
+        let server = Server::builder().add_service(service).serve_with_incoming(accept::tcp(listener));
         side_tasks.push(Tied(tokio::spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!(%error, "the health service ended");
@@ -156,6 +162,44 @@ pub async fn serve(
         tracing::error!(%error, "the exchange task did not end well");
     }
     served
+}
+
+/// Opens the exchange, as soon as it has room for us: the kubelet would restart a proxy that ends, ever later. `None` where
+/// the end begins first.
+async fn opened(
+    config: HubConfig,
+    shared: &Shared,
+    metrics: &Metrics,
+    ending: &Shutdown,
+) -> io::Result<Option<(Hub, HubHandle)>> {
+    /// Between two tries: short beside a second, in which all should be well again.
+    const PAUSE: Duration = Duration::from_millis(200);
+    let mut told = false;
+    loop {
+        match Hub::open(config.clone(), shared.clone(), metrics.clone()) {
+            Ok(opened) => return Ok(Some(opened)),
+            Err(error) if passes(&error) => {
+                if !std::mem::replace(&mut told, true) {
+                    let exchange = config.exchange.display();
+                    tracing::error!(%exchange, %error, "cannot use the exchange directory yet, trying again");
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = ending.begun() => return Ok(None),
+        }
+    }
+}
+
+/// Whether it may work later, with nobody doing anything about this process.
+fn passes(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    use rustix::io::Errno;
+    let kinds = [Interrupted, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull];
+    let errno = Errno::from_io_error(error);
+    kinds.contains(&error.kind()) || matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 /// Waits for the handler's word, takes an endpoint, listens, and only then registers.
@@ -201,10 +245,10 @@ async fn discovery(
     let server = async {
         match listener {
             Listener::Unix(listener) => {
-                server.serve_with_incoming_shutdown(UnixListenerStream::new(listener), begun).await
+                server.serve_with_incoming_shutdown(accept::unix(listener), begun).await
             }
             Listener::Tcp(listener) => {
-                server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), begun).await
+                server.serve_with_incoming_shutdown(accept::tcp(listener), begun).await
             }
         }
     };
@@ -250,4 +294,20 @@ async fn listen(address: SocketAddr, purpose: &'static str) -> Result<(TcpListen
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let local = listener.local_addr().map_err(failed)?;
     Ok((listener, local))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn want_of_room_passes_and_a_wrong_directory_does_not() {
+        for passing in [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::ACCESS, Errno::MFILE, Errno::NOMEM] {
+            assert!(passes(&passing.into()), "{passing}");
+        }
+        for staying in [Errno::NOENT, Errno::NOTDIR, Errno::LOOP] {
+            assert!(!passes(&staying.into()), "{staying}");
+        }
+    }
 }

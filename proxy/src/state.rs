@@ -1,9 +1,12 @@
 //! What the proxy knows of itself, in one place: the tasks write their part, health, registration and `status` read it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+use crate::policy::Policy;
 
 /// How the proxy is; also what `akri-proxy status -o json` prints.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ pub struct State {
     pub streams: StreamState,
     /// Discovery jobs, by id.
     pub jobs: Vec<JobState>,
+    /// What the handler may hand out; absent where no proxy runs.
+    #[serde(default)]
+    pub policy: Option<Arc<Policy>>,
 }
 
 /// What is known of the handler.

@@ -45,3 +45,8 @@ impl Doorbell {
         }
     }
 }
+
+/// Sleeps.
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}

@@ -45,29 +45,42 @@ impl Doorbell {
                 },
             },
         };
-        let nanoseconds = timeout.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-        let clock = wasi::Subscription {
-            userdata: FIFO + 1,
-            u: wasi::SubscriptionU {
-                tag: wasi::EVENTTYPE_CLOCK.raw(),
-                u: wasi::SubscriptionUU {
-                    clock: wasi::SubscriptionClock {
-                        id: wasi::CLOCKID_MONOTONIC,
-                        timeout: nanoseconds,
-                        precision: 0,
-                        flags: 0,
-                    },
-                },
-            },
-        };
-        let subscriptions = [fifo, clock];
+        let subscriptions = [fifo, clock(timeout.unwrap_or_default())];
         let count = if timeout.is_some() { 2 } else { 1 };
         let mut events = [const { std::mem::MaybeUninit::<wasi::Event>::zeroed() }; 2];
         // SAFETY: both arrays hold at least `count` elements, and an all-zero event is a valid one.
-        let happened = unsafe {
-            wasi::poll_oneoff(subscriptions.as_ptr(), events.as_mut_ptr().cast(), count).map_err(error)?
+        let happened =
+            unsafe { wasi::poll_oneoff(subscriptions.as_ptr(), events.as_mut_ptr().cast(), count) };
+        let happened = match happened {
+            // The engine was stopped and let go: nothing has happened, and the next turn waits again.
+            Err(wasi::ERRNO_INTR) => 0,
+            happened => happened.map_err(error)?,
         };
         // SAFETY: zeroed above, and the engine wrote the first `happened` of them.
         Ok(events.iter().take(happened).any(|event| unsafe { event.assume_init_ref() }.userdata == FIFO))
+    }
+}
+
+/// Sleeps, perhaps for a shorter time. Not by std, which panics where a signal to the engine cuts the sleep short.
+pub(crate) fn pause(time: Duration) {
+    let mut event = std::mem::MaybeUninit::<wasi::Event>::zeroed();
+    // SAFETY: one subscription, and room for its one event. Who calls this looks and comes again, so no error matters.
+    let _ = unsafe { wasi::poll_oneoff(&clock(time), event.as_mut_ptr(), 1) };
+}
+
+fn clock(timeout: Duration) -> wasi::Subscription {
+    wasi::Subscription {
+        userdata: 0,
+        u: wasi::SubscriptionU {
+            tag: wasi::EVENTTYPE_CLOCK.raw(),
+            u: wasi::SubscriptionUU {
+                clock: wasi::SubscriptionClock {
+                    id: wasi::CLOCKID_MONOTONIC,
+                    timeout: u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX),
+                    precision: 0,
+                    flags: 0,
+                },
+            },
+        },
     }
 }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use akri_exchange::{Request, RequestId};
 
 /// The wait before an answer that could not be written is tried again; doubles up to [`LONGEST_RETRY`].
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The longest such wait.
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// The longest such wait: nothing tells a handler that there is room again, and devices should be back within a second.
+const LONGEST_RETRY: Duration = Duration::from_millis(500);
 
 /// All live jobs.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Job {
     pub(crate) due: Option<Instant>,
     /// A fingerprint of the answer that is on disk; equal answers are not written twice.
     written: Option<u64>,
+    /// The answer that could not be written: it is tried again as it is, for a look at the devices may be dear.
+    pending: Option<Vec<u8>>,
     retry: Duration,
 }
 
@@ -59,6 +61,7 @@ impl Jobs {
         for (id, job) in &mut self.0 {
             if !waits(*id) {
                 job.due = Some(now);
+                job.pending = None;
             }
         }
     }
@@ -67,7 +70,7 @@ impl Jobs {
 impl Job {
     /// A job that is due at `due`.
     pub(crate) fn new(request: Request, due: Instant) -> Self {
-        Self { request, due: Some(due), written: None, retry: FIRST_RETRY }
+        Self { request, due: Some(due), written: None, pending: None, retry: FIRST_RETRY }
     }
 
     /// Whether these bytes are on disk already.
@@ -82,6 +85,11 @@ impl Job {
         self.due = rescan.map(|interval| now + interval);
     }
 
+    /// The answer that could not be written last time.
+    pub(crate) fn take_pending(&mut self) -> Option<Vec<u8>> {
+        self.pending.take()
+    }
+
     /// The answer is not on disk any more: somebody emptied the directory.
     pub(crate) fn lost(&mut self, now: Instant) {
         self.written = None;
@@ -93,12 +101,16 @@ impl Job {
         self.written.is_some()
     }
 
-    /// The bytes could not be written; looks again after a wait, which is returned.
-    pub(crate) fn failed(&mut self, now: Instant) -> Duration {
-        let wait = self.retry;
-        self.due = Some(now + wait);
-        self.retry = (wait * 2).min(LONGEST_RETRY);
-        wait
+    /// The bytes could not be written; tries again after a wait.
+    pub(crate) fn failed(&mut self, bytes: Vec<u8>, now: Instant) {
+        self.pending = Some(bytes);
+        self.due = Some(now + self.retry);
+        self.retry = (self.retry * 2).min(LONGEST_RETRY);
+    }
+
+    /// Whether the last answer could not be written.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.retry != FIRST_RETRY
     }
 }
 

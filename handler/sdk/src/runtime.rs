@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use akri_exchange::{Answer, Failure, Hello, Outcome, RequestId, Wake, limits};
 
 use crate::directory::Directory;
-use crate::doorbell::Doorbell;
+use crate::doorbell::{self, Doorbell};
 use crate::handler::{Discover, Handler};
 use crate::jobs::{Job, Jobs};
 use crate::{Context, crash, files};
@@ -16,7 +16,8 @@ use crate::{Context, crash, files};
 /// How long the handler sleeps between two looks for a FIFO that no proxy has made yet; doubles up to
 /// [`LONGEST_LOOK`]. WASI has nothing to wait on there; it happens once, at the start.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
-/// The longest such sleep: it bounds how much later than the proxy the handler is ready.
+/// The longest such sleep: it bounds how much later than the proxy the handler is ready. Also how often it looks whether
+/// its announcement is still there, until a proxy has rung.
 const LONGEST_LOOK: Duration = Duration::from_millis(200);
 /// Wake-up bytes read at once. More of them than this only means another turn of the loop.
 const RINGS: usize = 512;
@@ -25,42 +26,52 @@ const RINGS: usize = 512;
 pub(crate) fn run(handler: &Handler, exchange: &Path, discover: &mut Discover<'_>) -> io::Result<()> {
     crash::watch();
     let hello = hello(handler);
-    let mut directory = Directory::open(exchange)?;
-    let mut doorbell = found(&directory, || false)?;
-    // A `stop` that is there by now was meant for a former life: its proxy was restarted alone.
-    files::forget_stop(&directory)?;
-    files::write_hello(&directory, &hello)?;
-    // Not by `Path::display`, whose way with broken names is a kilobyte in every handler.
-    let shown = exchange.to_str().unwrap_or("with a name that is not UTF-8");
-    eprintln!("{} {}: ready, exchange directory {shown}", hello.name, hello.version);
+    // What is wrong from the first is told by failing; what goes wrong later is waited out.
+    Doorbell::open(&Directory::open(exchange)?)?;
     let mut jobs = Jobs::default();
     let mut rings = [0; RINGS];
-    while let Some(bell) = &mut doorbell {
-        if files::stop_asked(&directory) {
-            break;
+    let mut life = Life::New;
+    while let Some((directory, mut bell)) = announced(exchange, &hello, &life) {
+        if let Life::New = life {
+            // Not by `Path::display`, whose way with broken names is a kilobyte in every handler.
+            let shown = exchange.to_str().unwrap_or("with a name that is not UTF-8");
+            eprintln!("{} {}: ready, exchange directory {shown}", hello.name, hello.version);
+            life = Life::Moved;
         }
-        match take_stock(&directory, &mut jobs) {
-            Ok(()) => serve(handler, &directory, &mut jobs, discover),
-            // What is there could not be read: nothing ends because of it, and the next wake-up looks again.
-            Err(error) => eprintln!("cannot read the requests: {error}"),
-        }
-        let timeout = jobs.next_due().map(|due| due.saturating_duration_since(Instant::now()));
-        let rung = bell.wait(timeout, &mut rings)?;
-        if rings.iter().take(rung).any(|byte| Wake::of(*byte) == Wake::Everything) {
-            jobs.all_due(Instant::now(), |id| crash::wait(&directory, id).is_some());
-        }
-        if !bell.is_current(&directory) {
-            eprintln!("the exchange directory was emptied, announcing again");
-            directory = Directory::open(exchange)?;
-            doorbell = found(&directory, || files::stop_asked(&directory))?;
-            if doorbell.is_some() {
-                files::write_hello(&directory, &hello)?;
+        // A proxy rings when it has seen the announcement. Until then it may never see it, for the directory may be emptied
+        // first, and nobody could ring where nobody has opened the FIFO: so it is looked at again.
+        let mut heard = false;
+        while bell.is_current(&directory) {
+            if files::stop_asked(&directory) {
+                files::remove_hello(&directory);
+                eprintln!("asked to stop");
+                return Ok(());
+            }
+            match take_stock(&directory, &mut jobs) {
+                Ok(()) => serve(handler, &directory, &mut jobs, discover),
+                // What is there could not be read: nothing ends because of it, and the next wake-up looks again.
+                Err(error) => eprintln!("cannot read the requests: {error}"),
+            }
+            let due = jobs.next_due().map(|due| due.saturating_duration_since(Instant::now()));
+            let timeout = if heard { due } else { Some(due.unwrap_or(LONGEST_LOOK).min(LONGEST_LOOK)) };
+            let rung = bell.wait(timeout, &mut rings)?;
+            heard |= rung > 0;
+            if rings.iter().take(rung).any(|byte| Wake::of(*byte) == Wake::Everything) {
+                jobs.all_due(Instant::now(), |id| crash::wait(&directory, id).is_some());
             }
         }
+        eprintln!("the exchange directory was emptied, announcing again");
     }
-    files::remove_hello(&directory);
     eprintln!("asked to stop");
     Ok(())
+}
+
+/// Whether this handler has announced itself before.
+enum Life {
+    /// It has not: a `stop` that is there was meant for a former life, whose proxy was restarted alone.
+    New,
+    /// It has, in a directory that is gone or was emptied: a `stop` is meant for it.
+    Moved,
 }
 
 fn hello(handler: &Handler) -> Hello {
@@ -77,18 +88,40 @@ fn hello(handler: &Handler) -> Hello {
     }
 }
 
-/// Waits for the FIFO and opens it: who then says that the handler is ready can be sure that it hears the bell. `None` where
-/// it is told to give up.
-fn found(directory: &Directory, give_up: impl Fn() -> bool) -> io::Result<Option<Doorbell>> {
+/// Waits for the directory and the FIFO in it, opens both and announces the handler: who says that it is ready can be sure
+/// that it hears the bell. What cannot be done now, for want of room for example, is tried again. `None` where it is asked
+/// to stop.
+fn announced(exchange: &Path, hello: &Hello, life: &Life) -> Option<(Directory, Doorbell)> {
     let mut pause = FIRST_LOOK;
-    while !give_up() {
-        if let Some(doorbell) = Doorbell::open(directory)? {
-            return Ok(Some(doorbell));
+    let mut said = String::new();
+    loop {
+        // Opened anew each time: it may be another one by now.
+        let opened = Directory::open(exchange).and_then(|directory| {
+            let stop = matches!(life, Life::Moved) && files::stop_asked(&directory);
+            let bell = if stop { None } else { Doorbell::open(&directory)? };
+            if bell.is_some() {
+                if let Life::New = life {
+                    files::forget_stop(&directory)?;
+                }
+                files::write_hello(&directory, hello)?;
+            }
+            Ok((directory, bell, stop))
+        });
+        match opened {
+            Ok((_, _, true)) => return None,
+            Ok((directory, Some(bell), _)) => return Some((directory, bell)),
+            Ok((_, None, _)) => {}
+            Err(error) => {
+                let error = error.to_string();
+                if error != said {
+                    eprintln!("cannot announce the handler, trying again: {error}");
+                    said = error;
+                }
+            }
         }
-        std::thread::sleep(pause);
+        doorbell::pause(pause);
         pause = (pause * 2).min(LONGEST_LOOK);
     }
-    Ok(None)
 }
 
 /// Brings the jobs in line with the requests that are there, and the answers with the jobs.
@@ -130,20 +163,28 @@ fn take_stock(directory: &Directory, jobs: &mut Jobs) -> io::Result<()> {
 fn serve(handler: &Handler, directory: &Directory, jobs: &mut Jobs, discover: &mut Discover<'_>) {
     for id in jobs.due(Instant::now()) {
         let Some(job) = jobs.get(id) else { continue };
-        // Lent, not copied: the discovery function gets to see them through the context only.
-        let context = Context::new(std::mem::take(&mut job.request.properties), directory);
-        let result = crash::guarded(directory, id, || discover(&job.request, &context));
-        job.request.properties = context.into_properties();
-        crash::forgive(directory, id);
-        let bytes = checked_answer(id, result).to_json();
+        let bytes = match job.take_pending() {
+            Some(bytes) => bytes,
+            None => {
+                // Lent, not copied: the discovery function gets to see them through the context only.
+                let context = Context::new(std::mem::take(&mut job.request.properties), directory);
+                let result = crash::guarded(directory, id, || discover(&job.request, &context));
+                job.request.properties = context.into_properties();
+                crash::forgive(directory, id);
+                checked_answer(id, result).to_json()
+            }
+        };
         let now = Instant::now();
         let written =
             if job.is_written(&bytes) { Ok(()) } else { files::write_answer(directory, id, &bytes) };
         match written {
             Ok(()) => job.wrote(&bytes, now, handler.rescan),
             Err(error) => {
-                let wait = job.failed(now);
-                eprintln!("answer {id}: {error}; trying again in {} s", wait.as_secs());
+                let again = if job.has_failed() { None } else { Some(error) };
+                job.failed(bytes, now);
+                if let Some(error) = again {
+                    eprintln!("answer {id}: {error}; trying again until it can be written");
+                }
             }
         }
     }

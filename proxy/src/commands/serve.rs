@@ -1,11 +1,11 @@
 //! `akri-proxy serve`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use akri_exchange::{HandlerName, layout};
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::akri::{DEBUG_ECHO, DEFAULT_DIRECTORY, DIRECTORY_VARIABLE};
 use crate::logging::{self, LogFormat, LogLevel};
@@ -22,6 +22,7 @@ const AUTO: &str = "auto";
 ///   akri-proxy serve
 ///   DISCOVERY_HANDLER_NAME=auto akri-proxy serve --exchange /exchange --log-format json
 ///   POD_IP=10.42.0.7 akri-proxy serve            a NETWORK endpoint instead of a socket
+///   akri-proxy serve --policy policy.yaml        which device nodes and mounts the handler may hand out
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -61,8 +62,11 @@ pub struct Args {
     /// Milliseconds for open connections to end after SIGTERM
     #[arg(long, env = "SHUTDOWN_GRACE_MILLISECONDS", default_value_t = 2_000)]
     shutdown_grace: u64,
+    /// What the handler may hand out, as YAML or JSON; read once, at the start (docs/security.md)
+    #[arg(long, env = "POLICY_FILE", value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// A directory below which a handler may hand out device nodes (repeatable; default /dev)
-    #[arg(long, env = "ALLOW_DEVICE", value_delimiter = ',', default_value = "/dev")]
+    #[arg(long, env = "ALLOW_DEVICE", value_delimiter = ',')]
     allow_device: Vec<String>,
     /// A directory below which a handler may hand out mounts (repeatable; default none)
     #[arg(long, env = "ALLOW_MOUNT", value_delimiter = ',')]
@@ -104,6 +108,7 @@ fn config(args: Args) -> anyhow::Result<ServeConfig> {
             Some(text.parse::<IpAddr>().with_context(|| format!("POD_IP {text:?} is no IP address"))?)
         }
     };
+    let policy = policy(args.policy.as_deref(), &given(args.allow_device), &given(args.allow_mount))?;
     let mut repeat: Vec<Duration> = args.repeat.into_iter().map(Duration::from_millis).collect();
     repeat.sort_unstable();
     Ok(ServeConfig {
@@ -118,13 +123,32 @@ fn config(args: Args) -> anyhow::Result<ServeConfig> {
         answer_deadline: Duration::from_millis(args.answer_deadline),
         repeat,
         shutdown_grace: Duration::from_millis(args.shutdown_grace),
-        policy: Policy { devices: directories(args.allow_device), mounts: directories(args.allow_mount) },
+        policy,
     })
 }
 
-/// A manifest may give an empty variable: that is none.
-fn directories(texts: Vec<String>) -> Vec<PathBuf> {
-    texts.into_iter().filter(|text| !text.is_empty()).map(PathBuf::from).collect()
+/// From a file or from directories. Not from both: nobody could then say at a glance what is allowed.
+fn policy(file: Option<&Path>, devices: &[String], mounts: &[String]) -> anyhow::Result<Policy> {
+    // A manifest may give an empty variable: that is none.
+    match file.filter(|path| !path.as_os_str().is_empty()) {
+        Some(_) if !devices.is_empty() || !mounts.is_empty() => {
+            bail!(
+                "--policy says all that a handler may hand out: leave --allow-device and --allow-mount away"
+            )
+        }
+        Some(path) => Ok(Policy::read(path)?),
+        None if devices.is_empty() => {
+            let device_nodes = Policy::default().device_nodes;
+            let policy = Policy::of_directories(devices, mounts).context("--allow-mount")?;
+            Ok(Policy { device_nodes, ..policy })
+        }
+        None => Policy::of_directories(devices, mounts).context("--allow-device, --allow-mount"),
+    }
+}
+
+/// Likewise.
+fn given(texts: Vec<String>) -> Vec<String> {
+    texts.into_iter().filter(|text| !text.is_empty()).collect()
 }
 
 fn address(option: &str, text: &str) -> anyhow::Result<Option<SocketAddr>> {

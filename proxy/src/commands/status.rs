@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use super::show::{Output, table};
 use crate::exchange::{Bell, ExchangeDir};
 use crate::http::STATUS;
+use crate::policy::Policy;
 use crate::state::{Condition, HandlerState, JobState, State};
 
 /// How long a running proxy may take to say how it is.
@@ -143,6 +144,9 @@ fn show(out: &mut impl Write, state: &State) -> std::io::Result<()> {
     for (name, value) in rows {
         writeln!(out, "{name:<11} {value}")?;
     }
+    if let Some(policy) = &state.policy {
+        show_policy(out, policy)?;
+    }
     let jobs = state.jobs.iter().map(|job| {
         let devices = job.devices.map_or_else(unknown, |devices| devices.to_string());
         [
@@ -153,4 +157,21 @@ fn show(out: &mut impl Write, state: &State) -> std::io::Result<()> {
         ]
     });
     table(out, ["JOB", "STREAMS", "DEVICES", "LAST ERROR"], jobs.collect())
+}
+
+fn show_policy(out: &mut impl Write, policy: &Policy) -> std::io::Result<()> {
+    let nodes = policy.device_nodes.iter().map(|rule| format!("{} ({})", rule.path, rule.permissions));
+    let mounts = policy.mounts.iter().map(|rule| format!("{} ({})", rule.path, rule.access));
+    let names = policy.property_names.iter().map(ToString::to_string);
+    let rows = [
+        ("nodes", nodes.collect()),
+        ("mounts", mounts.collect()),
+        ("properties", names.collect()),
+        ("devices", vec![format!("at most {} a job", policy.max_devices)]),
+    ];
+    for (name, rules) in rows as [(&str, Vec<String>); 4] {
+        let rules = if rules.is_empty() { "none".to_owned() } else { rules.join(", ") };
+        writeln!(out, "allowed {name:<11} {rules}")?;
+    }
+    Ok(())
 }

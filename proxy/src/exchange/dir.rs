@@ -46,6 +46,15 @@ impl ExchangeDir {
         Ok(Self { path: path.to_owned(), root, grouped, mark })
     }
 
+    /// Whether the path still leads here. Who deletes the directory and makes another one leaves us with one that nobody
+    /// sees any more.
+    pub(crate) fn is_current(&self) -> bool {
+        match (statat(rustix::fs::CWD, &self.path, AtFlags::empty()), fstat(&self.root)) {
+            (Ok(named), Ok(open)) => (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino),
+            _ => false,
+        }
+    }
+
     /// Makes what is missing: the folders first, the FIFO last. Several proxies may do so at once.
     pub(crate) fn ensure_layout(&self) -> io::Result<()> {
         self.ensure_folder(&self.root, layout::REQUESTS, Access::Read)?;
@@ -130,6 +139,24 @@ impl ExchangeDir {
         }
     }
 
+    /// Makes sure that nothing has a name of ours, whatever a handler made of it.
+    pub(crate) fn displace(&self, folder: impl AsFd, name: &str) -> io::Result<()> {
+        match unlinkat(&folder, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::ISDIR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        match unlinkat(&folder, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            // A full folder is not gone through, for it may be endless: it gets a name that nobody looks at.
+            Err(Errno::NOTEMPTY) => {
+                let aside = layout::temporary(name, &format!("{:016x}", random()));
+                Ok(renameat(&folder, name, &folder, aside)?)
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     /// Names in a folder, at most `limit` of them; those that are no UTF-8 are none of ours.
     pub(crate) fn names(&self, folder: impl AsFd, limit: usize) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
@@ -141,6 +168,19 @@ impl ExchangeDir {
             }
         }
         Ok(names)
+    }
+
+    /// Removes what a writer that was killed half-way left in a folder; only where no other one can be writing.
+    pub(crate) fn sweep(&self, folder: impl AsFd, of: &[&str]) -> io::Result<()> {
+        for entry in Dir::read_from(&folder)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            let Some(unfinished) = name.strip_prefix(layout::TEMPORARY_PREFIX) else { continue };
+            if of.is_empty() || of.iter().any(|of| unfinished.starts_with(of)) {
+                // What is no file is none of ours: the folder itself, or what a handler put there.
+                let _ = self.remove(&folder, &name);
+            }
+        }
+        Ok(())
     }
 
     fn ensure_folder(&self, parent: impl AsFd, name: &str, access: Access) -> io::Result<()> {
@@ -165,7 +205,7 @@ impl ExchangeDir {
     fn ensure_fifo(&self) -> io::Result<()> {
         match statat(&self.root, layout::WAKE, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Fifo => return Ok(()),
-            Ok(_) => self.remove(&self.root, layout::WAKE)?,
+            Ok(_) => self.displace(&self.root, layout::WAKE)?,
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -177,6 +217,8 @@ impl ExchangeDir {
         match renameat_with(&self.root, &temporary, &self.root, layout::WAKE, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(()),
             Err(Errno::EXIST) => self.remove(&self.root, &temporary),
+            // Another proxy that starts took it for a dead one's. It has made the FIFO by now, or we do at the next try.
+            Err(Errno::NOENT) => Err(io::ErrorKind::Interrupted.into()),
             Err(errno) => Err(errno.into()),
         }
     }
@@ -254,6 +296,22 @@ mod tests {
             dir.read(dir.root(), "../ten", 10).is_err()
                 || dir.read(dir.root(), "../ten", 10).unwrap().is_none()
         );
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_a_file_is_put_aside() {
+        let (folder, dir) = dir();
+        for name in ["wake", "stop"] {
+            dir.displace(dir.root(), name).unwrap();
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join("x"), "").unwrap();
+            dir.displace(dir.root(), name).unwrap();
+            assert!(!folder.path().join(name).exists());
+        }
+        dir.displace(dir.root(), "stop").unwrap();
+        std::fs::create_dir(folder.path().join("wake")).unwrap();
+        dir.ensure_layout().unwrap();
+        assert!(folder.path().join("wake").metadata().unwrap().file_type().is_fifo());
     }
 
     #[test]

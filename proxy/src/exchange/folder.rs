@@ -38,6 +38,7 @@ impl OwnFolder {
         let requests = dir.folder(layout::REQUESTS)?;
         for index in 0..MOST_PROXIES {
             if let Some((fd, lock)) = move_in(dir, &requests, index)? {
+                dir.sweep(&fd, &[])?;
                 return Ok(Self { index, fd, lock });
             }
         }
@@ -99,19 +100,24 @@ fn move_in(dir: &ExchangeDir, requests: &OwnedFd, index: u32) -> io::Result<Opti
 }
 
 /// Indices of the other proxies' folders.
-pub(crate) fn others(dir: &ExchangeDir, own: Option<u32>) -> Vec<u32> {
-    let Ok(requests) = dir.folder(layout::REQUESTS) else { return Vec::new() };
-    let names = dir.names(requests, limits::REQUESTS).unwrap_or_default();
+pub(crate) fn others(dir: &ExchangeDir, own: Option<u32>) -> io::Result<Vec<u32>> {
+    let names = match dir.folder(layout::REQUESTS) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        requests => dir.names(requests?, limits::REQUESTS)?,
+    };
     let there = |index: &u32| names.contains(&layout::proxy_folder(*index));
-    (0..MOST_PROXIES).filter(|index| Some(*index) != own).filter(there).collect()
+    Ok((0..MOST_PROXIES).filter(|index| Some(*index) != own).filter(there).collect())
 }
 
 /// Whether a living proxy holds a folder. Opens the lock for reading only: closing it after writing is what tells other
-/// proxies of a death.
+/// proxies of a death. Where it cannot be seen, one lives: to take a living one for dead is the worse mistake.
 pub(crate) fn lives(dir: &ExchangeDir, index: u32) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let lock = open(dir, index).and_then(|fd| Ok(openat(&fd, layout::LOCK, flags, Mode::empty())?));
-    lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK))
+    match lock {
+        Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 impl Orphans {
@@ -133,12 +139,21 @@ impl Orphans {
         let mut reaped = false;
         for index in due {
             self.due.remove(&index);
-            if let Ok(Some((lock, fd))) = lock(dir, index) {
-                tracing::info!(proxy = index, "removing the requests of a proxy that did not come back");
-                empty(dir, index, &fd);
-                lock.remove();
-                remove(dir, index);
-                reaped = true;
+            match lock(dir, index) {
+                Ok(Some((lock, fd))) => {
+                    tracing::info!(proxy = index, "removing the requests of a proxy that did not come back");
+                    empty(dir, index, &fd);
+                    lock.remove();
+                    remove(dir, index);
+                    reaped = true;
+                }
+                // Somebody lives there again, or it is gone.
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!(proxy = index, %error, "cannot look after a dead proxy's requests, trying again");
+                    self.notice(index, now);
+                }
             }
         }
         reaped
@@ -156,6 +171,9 @@ fn lock(dir: &ExchangeDir, index: u32) -> io::Result<Option<(LockFile, OwnedFd)>
 }
 
 fn empty(dir: &ExchangeDir, index: u32, fd: &OwnedFd) {
+    if let Err(error) = dir.sweep(fd, &[]) {
+        tracing::warn!(proxy = index, %error, "cannot remove what was not finished");
+    }
     for name in dir.names(fd, limits::REQUESTS).unwrap_or_default() {
         if name != layout::LOCK
             && let Err(error) = dir.remove(fd, &name)
@@ -184,7 +202,7 @@ mod tests {
         let first = OwnFolder::take(&dir).unwrap();
         let second = OwnFolder::take(&dir).unwrap();
         assert_eq!((first.index, second.index), (0, 1));
-        assert_eq!(others(&dir, Some(0)), [1]);
+        assert_eq!(others(&dir, Some(0)).unwrap(), [1]);
         assert!(lives(&dir, 1));
         let id = RequestId::of("x", &Default::default());
         first.put(&dir, id, b"{}").unwrap();
@@ -205,8 +223,29 @@ mod tests {
         drop(successor);
         orphans.notice(0, now);
         assert!(orphans.reap(&dir, now + ORPHAN_GRACE));
-        assert_eq!(others(&dir, None), [1]);
+        assert_eq!(others(&dir, None).unwrap(), [1]);
         second.leave(&dir);
-        assert_eq!(others(&dir, None), [0; 0]);
+        assert_eq!(others(&dir, None).unwrap(), [0; 0]);
+    }
+
+    /// A process that is killed while it writes leaves half a file under a name of its own.
+    #[test]
+    fn what_a_killed_proxy_did_not_finish_is_swept_by_its_successor_and_by_who_buries_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ExchangeDir::open(folder.path()).unwrap();
+        dir.ensure_layout().unwrap();
+        let half = |index: u32| folder.path().join(format!("requests/proxy-{index}/.half.json.mark"));
+        drop(OwnFolder::take(&dir).unwrap());
+        std::fs::write(half(0), "{").unwrap();
+        let first = OwnFolder::take(&dir).unwrap();
+        assert!(!half(0).exists());
+
+        drop(OwnFolder::take(&dir).unwrap());
+        std::fs::write(half(1), "{").unwrap();
+        let (mut orphans, now) = (Orphans::default(), Instant::now());
+        orphans.notice(1, now);
+        assert!(orphans.reap(&dir, now + ORPHAN_GRACE));
+        assert_eq!(others(&dir, None).unwrap(), [0]);
+        first.leave(&dir);
     }
 }

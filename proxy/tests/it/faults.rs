@@ -218,3 +218,66 @@ async fn waiting_costs_no_wake_ups() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(proxy.sleeps() - before, 0);
 }
+
+/// Who deletes the directory and makes another one: the streams stay, and both sides find each other in the new one.
+#[tokio::test]
+async fn a_deleted_exchange_is_left_for_the_one_that_is_made_in_its_place() {
+    let (place, proxy, handler, mut lists, _endpoint) = start(|config| config).await;
+    std::fs::remove_dir_all(place.exchange()).unwrap();
+    drop(handler);
+    lists.stays_silent().await;
+    std::fs::create_dir(place.exchange()).unwrap();
+    let handler = Script::start(&place.exchange()).await;
+    handler.list(handler.request().await.0, &["x", "y"]);
+    assert_eq!(lists.next().await, ["x", "y"]);
+    proxy.stop().await;
+    assert!(place.exchange().join("stop").exists());
+}
+
+/// No descriptor is free: the server goes on, and what could not be read meanwhile is read later.
+#[tokio::test]
+async fn without_a_free_descriptor_nothing_ends_and_nothing_is_missed() {
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+    let place = Place::new();
+    let mut agent = Agent::start(&place.akri());
+    let mut proxy = Process::start(program(&place).arg("serve"));
+    let handler = Script::start(&place.exchange()).await;
+    let endpoint = agent.registered().await.endpoint;
+    let (mut lists, id) = tokio::join!(discover(&endpoint, "a: 1"), async {
+        let (id, _) = handler.request().await;
+        handler.list(id, &["x"]);
+        id
+    });
+    assert_eq!((lists.next().await, lists.next().await), (vec!["x".to_owned()], vec!["x".to_owned()]));
+
+    let pid = Pid::from_raw(proxy.id().try_into().unwrap());
+    let own = getrlimit(Resource::Nofile);
+    // None of those that are open is taken away, but every new one is refused.
+    prlimit(pid, Resource::Nofile, Rlimit { current: Some(3), maximum: own.maximum }).unwrap();
+    let waiting = tokio::spawn(async move { discover(&endpoint, "a: 1").await });
+    proxy.says("cannot accept a connection").await;
+    handler.list(id, &["x", "y"]);
+    proxy.says("cannot keep the exchange directory in order").await;
+    prlimit(pid, Resource::Nofile, own).unwrap();
+    // The new stream may come first, and then begins with what was known before.
+    for mut lists in [lists, soon("the stream", waiting).await.unwrap()] {
+        while lists.next().await != ["x", "y"] {}
+    }
+    proxy.signal(rustix::process::Signal::TERM);
+    assert!(soon("the end", proxy.end()).await.success());
+}
+
+/// What people write while no proxy lives is not lost either.
+#[tokio::test]
+async fn an_input_that_changed_while_no_proxy_lived_is_told_by_the_next() {
+    let place = Place::new();
+    let mut agent = Agent::start(&place.akri());
+    let first = Process::start(program(&place).arg("serve"));
+    let mut handler = Script::start(&place.exchange()).await;
+    agent.registered().await;
+    handler.woken_by(b'a').await;
+    first.kill();
+    std::fs::write(place.exchange().join("inputs").join("availability"), "OFFLINE").unwrap();
+    let _second = Process::start(program(&place).arg("serve"));
+    handler.woken_by(b'a').await;
+}

@@ -128,3 +128,19 @@ async fn wait_refused(proxy: &Proxy, count: u64) {
     waited.await.unwrap_or_else(|_| panic!("never {count} refusals"));
     assert_eq!(refused(&proxy.page("/metrics").await), count);
 }
+
+/// A folder where a file of ours belongs cannot be removed like a file: neither may it keep a proxy from starting.
+#[tokio::test]
+async fn folders_in_the_place_of_our_files_stop_nobody() {
+    let place = Place::new();
+    for name in ["stop", "wake", ".wake.x", ".stop.y"] {
+        std::fs::create_dir(place.exchange().join(name)).unwrap();
+        std::fs::write(place.exchange().join(name).join("full"), "").unwrap();
+    }
+    let proxy = Proxy::start(config(&place)).await;
+    let _handler = Script::start(&place.exchange()).await;
+    let mut agent = Agent::start(&place.akri());
+    agent.registered().await;
+    proxy.stop().await;
+    assert!(place.exchange().join("stop").is_file());
+}

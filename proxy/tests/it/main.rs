@@ -5,8 +5,11 @@
 
 mod commands;
 mod faults;
+mod generated;
 mod health;
 mod hostile;
+mod load;
+mod policy;
 mod registration;
 mod several;
 mod streams;

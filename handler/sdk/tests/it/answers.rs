@@ -199,5 +199,6 @@ fn what_cannot_be_written_is_tried_again() {
     fs::create_dir(exchange.path(layout::ANSWERS)).unwrap();
     // Nobody rings.
     exchange.list(id, ["a"]);
+    assert_eq!(running.calls("a"), 1, "a look at the devices may be dear: what it found is kept");
     running.stop(&exchange);
 }

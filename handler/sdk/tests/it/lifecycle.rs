@@ -125,3 +125,63 @@ fn who_waits_for_a_lost_fifo_still_stops_when_asked() {
     bell.write_all(&[Wake::Requests.byte()]).unwrap();
     wait_for("the end", || (!running.is_running()).then_some(()));
 }
+
+/// Both at once: nobody may be left with a directory that nobody sees any more.
+#[test]
+fn a_directory_that_is_deleted_and_made_anew_is_found_also_when_it_happens_twice() {
+    let exchange = Exchange::new();
+    let running = start(&exchange);
+    let before = exchange.hello();
+    let mut bell = exchange.bell();
+    fs::remove_dir_all(exchange.root()).unwrap();
+    bell.write_all(&[Wake::Everything.byte()]).unwrap();
+    running.asleep();
+    assert!(running.is_running());
+    // There, but not for long: whoever opened it then must not wait for a FIFO in it.
+    for _ in 0..20 {
+        fs::create_dir(exchange.root()).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        fs::remove_dir(exchange.root()).unwrap();
+    }
+    fs::create_dir(exchange.root()).unwrap();
+    exchange.make();
+    assert_eq!(exchange.hello(), before);
+    let (id, _) = exchange.ask(0, &details(["a"]));
+    exchange.list(id, ["a"]);
+    running.stop(&exchange);
+}
+
+/// The proxy had not seen the announcement yet, so it could not ring either.
+#[test]
+fn an_announcement_that_was_removed_before_anybody_saw_it_is_made_again() {
+    let exchange = Exchange::new();
+    let running = start(&exchange);
+    let before = exchange.hello();
+    running.asleep();
+    for name in [layout::REQUESTS, layout::ANSWERS, layout::INPUTS] {
+        fs::remove_dir_all(exchange.path(name)).unwrap();
+    }
+    fs::remove_file(exchange.path(layout::WAKE)).unwrap();
+    fs::remove_file(exchange.path(layout::HELLO)).unwrap();
+    exchange.make();
+    // Nobody rings.
+    assert_eq!(exchange.hello(), before);
+    running.stop(&exchange);
+}
+
+/// No room, no rights: the kubelet would restart a handler that ends, ever later.
+#[test]
+fn an_announcement_that_cannot_be_written_is_tried_again() {
+    let exchange = Exchange::new();
+    // Not by modes, which root passes over: a folder cannot be replaced by a file.
+    fs::create_dir(exchange.path(layout::HELLO)).unwrap();
+    let running = start(&exchange);
+    running.asleep();
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(running.is_running());
+    fs::remove_dir(exchange.path(layout::HELLO)).unwrap();
+    exchange.hello();
+    let (id, _) = exchange.ask(0, &details(["a"]));
+    exchange.list(id, ["a"]);
+    running.stop(&exchange);
+}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use akri_exchange::{Answer, Invalid, Outcome, RequestId, layout, limits};
 use prost::Message;
+use rustix::io::Errno;
 
 use super::Hub;
 use crate::exchange::job::{MAX_LIST_BYTES, response};
@@ -15,10 +16,18 @@ impl Hub {
     /// Looks at the answer of a job; whatever is wrong with it, the last good one stands.
     pub(super) fn answered(&mut self, id: RequestId) {
         let now = Instant::now();
-        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if !self.jobs.contains_key(&id) {
+            return;
+        }
         let name = layout::message(id);
         let read =
             self.dir.folder(layout::ANSWERS).and_then(|f| self.dir.read(f, &name, limits::ANSWER_BYTES));
+        if let Err(error) = &read
+            && is_ours(error)
+        {
+            return self.mend_later(error);
+        }
+        let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(answer) = parsed(read, |bytes| Answer::parse(bytes, id)) else { return };
         let checked = answer.and_then(|answer| allowed(&self.config.policy, answer));
         let outcome = match checked {
@@ -61,6 +70,12 @@ impl Hub {
     }
 }
 
+/// Whether an error says nothing about a file: we have no descriptor or memory left, and have to look again.
+pub(super) fn is_ours(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR))
+}
+
 /// Why something is refused: a word for metrics, and what is wrong.
 pub(super) type Refusal = (&'static str, String);
 
@@ -79,9 +94,7 @@ pub(super) fn parsed<T>(
 /// Checks what an answer hands out, and that the agent can take it.
 fn allowed(policy: &Policy, answer: Answer) -> Result<Outcome, Refusal> {
     if let Outcome::Devices(devices) = &answer.outcome {
-        for device in devices {
-            policy.check(device).map_err(|forbidden| ("policy", forbidden.to_string()))?;
-        }
+        policy.check(devices).map_err(|forbidden| ("policy", forbidden.to_string()))?;
         let bytes = response(devices).encoded_len();
         if bytes > MAX_LIST_BYTES {
             let error =

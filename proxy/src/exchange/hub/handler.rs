@@ -5,7 +5,7 @@ use std::time::Instant;
 use akri_exchange::{Hello, Wake, layout, limits};
 
 use super::Hub;
-use super::answers::parsed;
+use super::answers::{is_ours, parsed};
 use crate::exchange::Bell;
 use crate::exchange::job::Job;
 use crate::state::Condition;
@@ -21,15 +21,23 @@ impl Hub {
     /// Reads the announcement, if there is one, and opens the FIFO, if somebody reads it.
     pub(super) fn meet_handler(&mut self) {
         let read = self.dir.read(self.dir.root(), layout::HELLO, limits::HELLO_BYTES);
+        if let Err(error) = &read
+            && is_ours(error)
+        {
+            self.unmet = true;
+            return self.mend_later(error);
+        }
         let Some(hello) = parsed(read, Hello::parse) else { return };
         let hello = match hello {
             Ok(hello) => hello,
             Err((reason, error)) => return self.refuse(layout::HELLO, reason, &error),
         };
         self.compare(&hello);
+        let is_first = self.hello.is_none();
         let restarted = self.hello.as_ref().is_some_and(|before| before.instance != hello.instance);
         let bell = Bell::open(&self.dir).unwrap_or_else(|error| {
-            tracing::error!(%error, "cannot open the FIFO");
+            self.unmet = true;
+            self.mend_later(&error);
             None
         });
         self.set_condition(if bell.is_some() { Condition::Alive } else { Condition::Gone });
@@ -52,7 +60,8 @@ impl Hub {
         // One that it crashed over it may take its time with; its answer says so already.
         let owed = |job: &&mut Job| job.devices().is_none() && job.failure.is_none();
         self.jobs.values_mut().filter(owed).for_each(|job| job.awaited = Some(now));
-        self.ring(Wake::Requests);
+        // An input may have changed while no proxy lived to see it.
+        self.ring(if is_first { Wake::Everything } else { Wake::Requests });
     }
 
     fn compare(&self, hello: &Hello) {
@@ -88,7 +97,8 @@ impl Hub {
         tracing::warn!(jobs = self.jobs.len(), "handler is gone; streams stay and the last lists stand");
         self.set_condition(Condition::Gone);
         // It may be back already: its announcement came before we noticed the end of the old one.
-        if Bell::open(&self.dir).is_ok_and(|bell| bell.is_some()) {
+        // Where that cannot be seen, it is looked at again.
+        if Bell::open(&self.dir).map_or(true, |bell| bell.is_some()) {
             self.meet_handler();
         }
     }

@@ -32,8 +32,10 @@ use handle::{COMMANDS, Command};
 pub(crate) use handle::{HubHandle, Subscription};
 pub(crate) use requests::request;
 
-/// How long after a failed write the exchange is mended again. Only while something is wrong.
-const MEND_AGAIN: Duration = Duration::from_secs(1);
+/// How long after a failure the exchange is mended again; doubles up to [`LONGEST_MEND`]. Only while something is wrong.
+const FIRST_MEND: Duration = Duration::from_millis(20);
+/// The longest such wait: nothing tells us that there is room again, and devices should be back within a second.
+const LONGEST_MEND: Duration = Duration::from_millis(500);
 
 /// What the hub is told.
 #[derive(Clone, Debug)]
@@ -66,6 +68,9 @@ pub(crate) struct Hub {
     /// When to see whether the handler has done what it was woken for; `None` while it owes nothing.
     check_at: Option<Instant>,
     mend_at: Option<Instant>,
+    mend_pause: Duration,
+    /// Whether what the handler says of itself could not be read, for reasons of our own.
+    unmet: bool,
     refusals: Refusals,
     shared: Shared,
     metrics: Metrics,
@@ -113,6 +118,8 @@ impl Hub {
             condition: Condition::Absent,
             check_at: None,
             mend_at: None,
+            mend_pause: FIRST_MEND,
+            unmet: false,
             refusals: Refusals::new(now),
             shared,
             metrics,
@@ -121,7 +128,11 @@ impl Hub {
             released,
         };
         // A `stop` that is there was meant for the time before us.
-        hub.dir.remove(hub.dir.root(), layout::STOP)?;
+        hub.dir.displace(hub.dir.root(), layout::STOP)?;
+        if !folder::others(&hub.dir, Some(hub.own.index))?.iter().any(|other| folder::lives(&hub.dir, *other))
+        {
+            hub.dir.sweep(hub.dir.root(), &[layout::WAKE, layout::STOP])?;
+        }
         hub.inherit(now)?;
         hub.watch()?;
         hub.meet_handler();
@@ -196,7 +207,9 @@ impl Hub {
         let index = own.index;
         own.leave(&dir);
         // Looked at after our own lock is gone: of two proxies that leave at once at least one sees no other.
-        let last = !folder::others(&dir, Some(index)).iter().any(|other| folder::lives(&dir, *other));
+        // Where that cannot be seen there is one: a handler that stays too long costs less than one that leaves too soon.
+        let last = folder::others(&dir, Some(index))
+            .is_ok_and(|others| !others.iter().any(|other| folder::lives(&dir, *other)));
         if last && let Err(error) = dir.write(dir.root(), layout::STOP, b"") {
             tracing::warn!(%error, "cannot ask the handler to stop");
         }

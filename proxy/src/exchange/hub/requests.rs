@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use akri_exchange::{Request, RequestId, Wake, layout, limits};
 
+use super::Hub;
 use super::handle::{Command, Release, Subscription};
-use super::{Hub, MEND_AGAIN};
 use crate::exchange::folder::{self, ORPHAN_GRACE};
 use crate::exchange::job::Job;
 use crate::state::Condition;
@@ -50,8 +50,7 @@ impl Hub {
         match self.own.put(&self.dir, id, &request) {
             Ok(()) => self.ring(Wake::Requests),
             Err(error) => {
-                tracing::error!(job = %id, %error, "cannot write the request, trying again");
-                self.mend_at = Some(now + MEND_AGAIN);
+                self.mend_later(&error);
             }
         }
     }
@@ -82,9 +81,10 @@ impl Hub {
 
     fn asked_by_others(&self, id: RequestId) -> bool {
         let requests = self.dir.path().join(layout::REQUESTS);
-        folder::others(&self.dir, Some(self.own.index))
-            .iter()
-            .any(|index| requests.join(layout::proxy_folder(*index)).join(layout::message(id)).exists())
+        let asks =
+            |index: &u32| requests.join(layout::proxy_folder(*index)).join(layout::message(id)).exists();
+        // Where it cannot be seen, somebody asks.
+        folder::others(&self.dir, Some(self.own.index)).map_or(true, |others| others.iter().any(asks))
     }
 
     /// Takes over what a dead predecessor left in our folder, and notes what other dead proxies left in theirs.
@@ -98,7 +98,7 @@ impl Hub {
             );
             self.inherited_until = Some(now + ORPHAN_GRACE);
         }
-        for index in folder::others(&self.dir, Some(self.own.index)) {
+        for index in folder::others(&self.dir, Some(self.own.index))? {
             self.orphans.notice(index, now);
         }
         Ok(())

@@ -7,7 +7,8 @@ use std::time::Instant;
 use akri_exchange::{RequestId, Wake, layout};
 use rustix::fs::inotify::WatchFlags;
 
-use super::{Hub, MEND_AGAIN, Place};
+use super::{FIRST_MEND, Hub, LONGEST_MEND, Place};
+use crate::exchange::ExchangeDir;
 use crate::exchange::folder::{self, OwnFolder};
 use crate::inotify::Event;
 use crate::state::Condition;
@@ -74,13 +75,19 @@ impl Hub {
 
     /// Watches the locks of the other proxies.
     fn meet_peers(&mut self) {
-        for index in folder::others(&self.dir, Some(self.own.index)) {
+        let others = match folder::others(&self.dir, Some(self.own.index)) {
+            Ok(others) => others,
+            Err(error) => return self.mend_later(&error),
+        };
+        for index in others {
             let folder = self.dir.path().join(layout::REQUESTS).join(layout::proxy_folder(index));
             // A proxy makes its folder, then its lock; between the two its lock is not there yet.
             let watched = match self.inotify.add_file(&folder.join(layout::LOCK), WatchFlags::CLOSE_WRITE) {
                 Ok(watch) => Some((watch, Place::Peer(index))),
+                // Once is enough: then its lock is watched.
                 Err(_) => {
-                    self.inotify.add(&folder, WatchFlags::CREATE).ok().map(|watch| (watch, Place::PeerFolder))
+                    let once = WatchFlags::CREATE | WatchFlags::ONESHOT;
+                    self.inotify.add(&folder, once).ok().map(|watch| (watch, Place::PeerFolder))
                 }
             };
             self.watches.extend(watched);
@@ -91,11 +98,10 @@ impl Hub {
     pub(super) fn mend(&mut self) {
         self.mend_at = None;
         if let Err(error) = self.put_back() {
-            tracing::error!(%error, "cannot mend the exchange directory, trying again");
-            self.mend_at = Some(Instant::now() + MEND_AGAIN);
-            return;
+            return self.mend_later(&error);
         }
-        if !self.bell.as_ref().is_some_and(|bell| bell.is_current(&self.dir)) {
+        let unmet = std::mem::take(&mut self.unmet);
+        if unmet || !self.bell.as_ref().is_some_and(|bell| bell.is_current(&self.dir)) {
             // A handler that waits at a FIFO which is gone hears this last ring and comes to the new one.
             if let Some(bell) = self.bell.take() {
                 bell.ring(Wake::Everything);
@@ -105,10 +111,26 @@ impl Hub {
         }
         let ids: Vec<RequestId> = self.jobs.keys().copied().collect();
         ids.into_iter().for_each(|id| self.answered(id));
+        if self.mend_at.is_none() && std::mem::replace(&mut self.mend_pause, FIRST_MEND) != FIRST_MEND {
+            tracing::info!("the exchange directory is in order again");
+        }
         self.ring(Wake::Everything);
     }
 
+    /// Something of ours could not be done: it is tried again, and told once until it goes well.
+    pub(super) fn mend_later(&mut self, error: &io::Error) {
+        if self.mend_pause == FIRST_MEND {
+            tracing::error!(%error, "cannot keep the exchange directory in order, trying again until it can be done");
+        }
+        self.mend_at = Some(Instant::now() + self.mend_pause);
+        self.mend_pause = (self.mend_pause * 2).min(LONGEST_MEND);
+    }
+
     fn put_back(&mut self) -> io::Result<()> {
+        if !self.dir.is_current() {
+            self.dir = ExchangeDir::open(&self.config.exchange)?;
+            tracing::warn!("the exchange directory is another one now");
+        }
         self.dir.ensure_layout()?;
         if !self.own.is_current(&self.dir) {
             tracing::warn!("the requests of this proxy were taken away, putting them back");
