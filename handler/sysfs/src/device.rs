@@ -189,7 +189,9 @@ impl Device {
     /// The kernel's own properties. Without a value there is no property, for udev as well.
     fn kernel_properties(&self) -> impl Iterator<Item = (&str, &str)> {
         let lines = self.uevent().unwrap_or_default().lines();
-        lines.filter_map(|line| line.split_once('=')).filter(|(name, value)| !name.is_empty() && !value.is_empty())
+        lines
+            .filter_map(|line| line.split_once('='))
+            .filter(|(name, value)| !name.is_empty() && !value.is_empty())
     }
 
     fn kernel_property(&self, key: &str) -> Option<&str> {

@@ -45,8 +45,7 @@ mod tests {
 
     #[test]
     fn lines_are_told_apart() {
-        let text =
-            "S:disk/by-id/x\nI:12\nE:ID_A=1\nE:ID_B=x=y\nE:ID_A=\nE:odd\nG:systemd\nQ:now\nV:1\nW:3\nnonsense\n";
+        let text = "S:disk/by-id/x\nI:12\nE:ID_A=1\nE:ID_B=x=y\nE:ID_A=\nE:odd\nG:systemd\nQ:now\nV:1\nW:3\nnonsense\n";
         let record = Record::parse(text);
         assert_eq!(record.properties, [("ID_B".to_owned(), "x=y".to_owned())]);
         assert_eq!((record.tags, record.current_tags), (vec!["systemd".to_owned()], vec!["now".to_owned()]));

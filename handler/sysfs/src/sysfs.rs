@@ -69,6 +69,8 @@ pub(crate) struct Look {
     folders: OnceCell<Vec<(String, String)>>,
     /// The names of devices in a folder that was listed.
     listed: RefCell<BTreeMap<String, Rc<[String]>>>,
+    /// Where the entries lead that were asked for.
+    links: RefCell<BTreeMap<String, Option<String>>>,
     devices: RefCell<BTreeMap<String, Device>>,
     skipped: Box<dyn Fn(Skipped<'_>)>,
 }
@@ -106,6 +108,7 @@ impl Sysfs {
             records: OnceCell::new(),
             folders: OnceCell::new(),
             listed: RefCell::default(),
+            links: RefCell::default(),
             devices: RefCell::default(),
             skipped: Box::new(skipped),
         };
@@ -175,7 +178,7 @@ impl Sysfs {
 
     /// The device that udev's database calls so: by number, by index of a network interface, or by subsystem and name.
     fn by_id(&self, id: &str) -> Option<Device> {
-        let (kind, rest) = id.split_at_checked(1)?;
+        let (kind, rest) = id.split_at_checked(1).filter(|(_, rest)| is_name(rest))?;
         match kind {
             "b" => self.linked("dev/block", rest),
             "c" => self.linked("dev/char", rest),
@@ -194,9 +197,15 @@ impl Sysfs {
     /// The device that an entry of a folder links to.
     fn linked(&self, folder: &str, name: &str) -> Option<Device> {
         let entry = format!("{folder}/{name}");
-        let target = self.0.heard(&entry, self.0.sys.link(&entry))?;
-        let path = joined(folder, &target).filter(|path| path.starts_with("devices/"))?;
-        Some(self.device(&path))
+        if let Some(path) = self.0.links.borrow().get(&entry) {
+            return path.as_ref().map(|path| self.device(path));
+        }
+        let target = self.0.heard(&entry, self.0.sys.link(&entry));
+        let path =
+            target.and_then(|target| joined(folder, &target)).filter(|path| path.starts_with("devices/"));
+        let device = path.as_ref().map(|path| self.device(path));
+        self.0.links.borrow_mut().insert(entry, path);
+        device
     }
 
     pub(crate) fn device(&self, path: &str) -> Device {
@@ -260,7 +269,6 @@ impl Look {
         let target = self.heard(path, self.sys.link(path))?;
         Some(name(&target).to_owned()).filter(|name| is_name(name))
     }
-
 
     /// The path of a file below a device, whose directories may be links: `device/vendor` is below a disk.
     pub(crate) fn resolved(&self, device: &str, key: &str) -> Option<String> {

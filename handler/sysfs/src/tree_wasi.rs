@@ -60,11 +60,7 @@ impl Tree {
                 0,
             )
         };
-        Ok(Self {
-            root: Open(root.map_err(error)?),
-            room: RefCell::new(vec![0; NAMES]),
-            calls: Cell::new(1),
-        })
+        Ok(Self { root: Open(root.map_err(error)?), room: RefCell::new(vec![0; NAMES]), calls: Cell::new(1) })
     }
 
     /// How many calls of the engine were made so far.

@@ -11,7 +11,8 @@ impl Glob {
 
     /// The texts that it stands for, where it has nothing of a pattern in it.
     pub(crate) fn literals(&self) -> Option<impl Iterator<Item = &str>> {
-        (!self.0.contains(['*', '?', '[', '\\'])).then(|| std::iter::once(&*self.0).chain(self.alternatives()))
+        (!self.0.contains(['*', '?', '[', '\\']))
+            .then(|| std::iter::once(&*self.0).chain(self.alternatives()))
     }
 
     /// Whether the whole of `text` matches. A `|` may also stand for itself, as it does in the C library's `fnmatch`.

@@ -28,12 +28,16 @@ mod tests {
 
     #[test]
     fn descendants_go_with_the_topmost_and_neighbours_do_not() {
-        let devices = ["/d/usb1/1-1", "/d/usb1/1-1/1-1:1.0/video0", "/d/usb1/1-1.2", "/d/usb1/1-10", "/d/x/y"];
+        let devices =
+            ["/d/usb1/1-1", "/d/usb1/1-1/1-1:1.0/video0", "/d/usb1/1-1.2", "/d/usb1/1-10", "/d/x/y"];
         let nodes: Nodes = devices.iter().map(|path| ((*path).to_owned(), None)).collect();
         let groups = grouped(nodes);
         let tops: Vec<(&str, usize)> = groups.iter().map(|(top, all)| (top.as_str(), all.len())).collect();
         assert_eq!(tops, [("/d/usb1/1-1", 2), ("/d/usb1/1-1.2", 1), ("/d/usb1/1-10", 1), ("/d/x/y", 1)]);
         let nodes: Nodes = ["/a/b/c", "/a/b", "/a"].map(|path| (path.to_owned(), None)).into();
-        assert_eq!(grouped(nodes).into_iter().map(|(top, all)| (top, all.len())).next(), Some(("/a".into(), 3)));
+        assert_eq!(
+            grouped(nodes).into_iter().map(|(top, all)| (top, all.len())).next(),
+            Some(("/a".into(), 3))
+        );
     }
 }

@@ -17,5 +17,5 @@ mod rule;
 mod search;
 
 pub use details::{Details, Permissions};
-pub use list::discover;
+pub use list::{Found, discover};
 pub use rule::{Rule, RuleError};

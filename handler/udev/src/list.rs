@@ -62,7 +62,8 @@ pub fn discover(
         nodes.into_iter().map(|(path, node)| (path.clone(), Nodes::from([(path, node)]))).collect()
     };
     if groups.len() > limits::DEVICES {
-        let problem = format!("{} devices match, and {} are the most: narrow the rules", groups.len(), limits::DEVICES);
+        let problem =
+            format!("{} devices match, and {} are the most: narrow the rules", groups.len(), limits::DEVICES);
         return Err(Failure::unavailable(problem));
     }
     let (mut devices, mut left_out) = (Vec::with_capacity(groups.len()), Vec::new());
@@ -89,8 +90,8 @@ impl Wishes {
             Some(std::str::from_utf8(value).ok()?.trim().to_owned())
         };
         let resource = text(RESOURCE_NAME).map(|name| name.parse()).transpose();
-        let resource =
-            resource.map_err(|error| Failure::invalid_details(format!("property {RESOURCE_NAME}: {error}")))?;
+        let resource = resource
+            .map_err(|error| Failure::invalid_details(format!("property {RESOURCE_NAME}: {error}")))?;
         let vfio = text(VFIO_PASSTHROUGH).is_some_and(|value| value.eq_ignore_ascii_case("true"));
         Ok(Self { resource, vfio })
     }

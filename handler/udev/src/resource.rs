@@ -62,7 +62,9 @@ pub(crate) fn vfio_nodes(group: &str) -> [String; 2] {
 fn is_pci_address(text: &str) -> bool {
     let is_hex = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut parts = text.splitn(3, ':');
-    let (Some(domain), Some(bus), Some(rest)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let (Some(domain), Some(bus), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
     rest.split_once('.').is_some_and(|(slot, function)| [domain, bus, slot, function].into_iter().all(is_hex))
 }
 
@@ -73,7 +75,9 @@ mod tests {
     #[test]
     fn addresses_are_found() {
         assert_eq!(usb_address("/dev/bus/usb/001/010").as_deref(), Some("1:10"));
-        for none in ["/dev/video0", "/dev/bus/usb/", "/dev/bus/usb/001", "/dev/bus/usb/a/b", "/dev/bus/usb/1/-1"] {
+        for none in
+            ["/dev/video0", "/dev/bus/usb/", "/dev/bus/usb/001", "/dev/bus/usb/a/b", "/dev/bus/usb/1/-1"]
+        {
             assert_eq!(usb_address(none), None, "{none}");
         }
         assert_eq!(pci_address("/devices/pci0000:00/0000:00:01.0/0000:01:00.0/x"), Some("0000:01:00.0"));

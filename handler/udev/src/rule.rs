@@ -28,8 +28,8 @@ const FIELDS: [(&str, bool, Field); 12] = [
 ];
 /// Those of udev that do something, or that only an event has.
 const UNUSED: [&str; 18] = [
-    "ACTION", "LABEL", "GOTO", "GROUP", "IMPORT", "OPTIONS", "OWNER", "MODE", "RUN", "WAIT_FOR", "CONST", "NAME",
-    "PROGRAM", "RESULT", "SECLABEL", "SYMLINK", "SYSCTL", "TEST",
+    "ACTION", "LABEL", "GOTO", "GROUP", "IMPORT", "OPTIONS", "OWNER", "MODE", "RUN", "WAIT_FOR", "CONST",
+    "NAME", "PROGRAM", "RESULT", "SECLABEL", "SYMLINK", "SYSCTL", "TEST",
 ];
 
 /// A rule: a device has to fulfil all of it.
@@ -278,7 +278,8 @@ mod tests {
 
     #[test]
     fn conditions_are_read() {
-        let read = rule(r#" KERNEL=="video[0-9]*" , ATTR{a/b}!="x y",ENV{ID_V4L_CAPABILITIES}=="*:capture:*" "#);
+        let read =
+            rule(r#" KERNEL=="video[0-9]*" , ATTR{a/b}!="x y",ENV{ID_V4L_CAPABILITIES}=="*:capture:*" "#);
         let fields: Vec<_> = read.conditions.iter().map(|c| (c.field, c.key.as_str(), c.operator)).collect();
         assert_eq!(
             fields,

@@ -32,9 +32,7 @@ impl Check<'_> {
 
     fn passes(&self, device: &Device) -> bool {
         match self {
-            Check::Is(condition) => {
-                condition.matches(device) == (condition.operator == Operator::Equal)
-            }
+            Check::Is(condition) => condition.matches(device) == (condition.operator == Operator::Equal),
             Check::Either(conditions) => conditions.iter().any(|condition| condition.matches(device)),
         }
     }
@@ -90,7 +88,9 @@ fn candidates(sysfs: &Sysfs, rule: &Rule) -> Vec<Device> {
 
 impl Rule {
     fn of(&self, field: Field, operator: Operator) -> impl Iterator<Item = &Condition> {
-        self.conditions.iter().filter(move |condition| condition.field == field && condition.operator == operator)
+        self.conditions
+            .iter()
+            .filter(move |condition| condition.field == field && condition.operator == operator)
     }
 
     /// The texts that the field has to equal one of; `None` where that is not a matter of a few texts.
@@ -118,7 +118,8 @@ impl Rule {
     fn allows(&self, field: Field, text: &str) -> bool {
         let mut equal = self.of(field, Operator::Equal).peekable();
         let plain = text.replace('!', "/");
-        let hits = |condition: &Condition| condition.pattern.matches(text) || condition.pattern.matches(&plain);
+        let hits =
+            |condition: &Condition| condition.pattern.matches(text) || condition.pattern.matches(&plain);
         (equal.peek().is_none() || equal.any(hits))
             && !self.of(field, Operator::Unequal).any(|condition| condition.pattern.matches(&plain))
     }
