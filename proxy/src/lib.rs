@@ -15,6 +15,7 @@
 
 mod agent;
 pub mod akri;
+mod burst;
 pub mod cli;
 mod clock;
 mod commands;

@@ -295,8 +295,11 @@ impl Look {
     pub(crate) fn record(&self, id: &str) -> Option<String> {
         let udev = self.udev.as_ref()?;
         let there = self.records.get_or_init(|| {
-            let listed = list(udev, RECORDS, |_| true);
-            self.heard(RECORDS, listed).unwrap_or_default().into_iter().collect()
+            let mut names = BTreeSet::new();
+            for name in self.heard(RECORDS, list(udev, RECORDS, |_| true)).unwrap_or_default() {
+                names.insert(name);
+            }
+            names
         });
         if !there.contains(id) {
             return None;

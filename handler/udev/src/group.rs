@@ -2,16 +2,25 @@
 
 use std::collections::BTreeMap;
 
+/// Groups of devices, by the path of the first of each.
+pub(crate) type Groups = BTreeMap<String, Nodes>;
 /// Devices by path, each with its node if it has one.
 pub(crate) type Nodes = BTreeMap<String, Option<String>>;
 
 /// The topmost devices, each with itself and its descendants, ordered by path.
-pub(crate) fn grouped(devices: Nodes) -> BTreeMap<String, Nodes> {
-    let tops: Vec<(String, String)> =
-        devices.keys().map(|path| (path.clone(), top(&devices, path).to_owned())).collect();
-    let mut groups: BTreeMap<String, Nodes> = BTreeMap::new();
-    for ((path, top), (_, node)) in tops.into_iter().zip(devices) {
-        groups.entry(top).or_default().insert(path, node);
+pub(crate) fn grouped(devices: Nodes) -> Groups {
+    let mut groups = Groups::new();
+    for (path, node) in &devices {
+        groups.entry(top(&devices, path).to_owned()).or_default().insert(path.clone(), node.clone());
+    }
+    groups
+}
+
+/// Each device by itself.
+pub(crate) fn single(devices: Nodes) -> Groups {
+    let mut groups = Groups::new();
+    for (path, node) in devices {
+        groups.entry(path.clone()).or_default().insert(path, node);
     }
     groups
 }

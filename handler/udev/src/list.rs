@@ -1,13 +1,12 @@
 //! From details to the list of devices that the agent gets.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use akri_exchange::limits;
 use akri_handler_sdk::{Context, Device, DeviceSpec, Failure};
 use akri_sysfs::Sysfs;
 
-use crate::group::{Nodes, grouped};
+use crate::group::{Nodes, grouped, single};
 use crate::resource::{ResourceName, pci_address, usb_address, vfio_nodes};
 use crate::{Details, Rule, search};
 
@@ -56,11 +55,7 @@ pub fn discover(
         let (path, node) = handed_out(&device);
         nodes.insert(path, node);
     }
-    let groups: BTreeMap<String, Nodes> = if details.group_recursive {
-        grouped(nodes)
-    } else {
-        nodes.into_iter().map(|(path, node)| (path.clone(), Nodes::from([(path, node)]))).collect()
-    };
+    let groups = if details.group_recursive { grouped(nodes) } else { single(nodes) };
     if groups.len() > limits::DEVICES {
         let problem =
             format!("{} devices match, and {} are the most: narrow the rules", groups.len(), limits::DEVICES);

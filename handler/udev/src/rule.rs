@@ -26,6 +26,9 @@ const FIELDS: [(&str, bool, Field); 12] = [
     ("TAGS", false, Field::Tags),
     ("TAG", false, Field::Tag),
 ];
+/// The same, for people.
+const SELECTING: &str =
+    "ATTR, ATTRS, DEVPATH, DRIVER, DRIVERS, ENV, KERNEL, KERNELS, SUBSYSTEM, SUBSYSTEMS, TAG, TAGS";
 /// Those of udev that do something, or that only an event has.
 const UNUSED: [&str; 18] = [
     "ACTION", "LABEL", "GOTO", "GROUP", "IMPORT", "OPTIONS", "OWNER", "MODE", "RUN", "WAIT_FOR", "CONST",
@@ -164,13 +167,10 @@ impl<'a> Reader<'a> {
             self.rest = &here[name.len()..];
             return Ok((field, has_key));
         }
-        let mut names: Vec<&str> = FIELDS.iter().map(|(name, ..)| *name).collect();
-        names.sort_unstable();
-        let names = names.join(", ");
         Err(self.error(if UNUSED.contains(&word) {
-            format!("{word} does not select devices that are there: expected one of {names}")
+            format!("{word} does not select devices that are there: expected one of {SELECTING}")
         } else {
-            format!("expected one of {names}")
+            format!("expected one of {SELECTING}")
         }))
     }
 
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
         if !self.take("{") {
             return Err(self.error("expected a key in braces, as in ATTR{idVendor}"));
         }
-        let key = self.run(|c| is_common(c));
+        let key = self.run(is_common);
         if !self.take("}") {
             return Err(self.error(format!("expected '}}', the end of the key{}", self.instead())));
         }
@@ -295,6 +295,7 @@ mod tests {
         for (name, has_key, field) in FIELDS {
             let key = if has_key { "{k}" } else { "" };
             assert_eq!(rule(&format!("{name}{key}!=\"v\"")).conditions[0].field, field);
+            assert!(SELECTING.split(", ").any(|other| other == name));
         }
     }
 

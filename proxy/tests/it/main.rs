@@ -11,4 +11,5 @@ mod registration;
 mod several;
 mod streams;
 mod support;
+mod waking;
 mod wasm;

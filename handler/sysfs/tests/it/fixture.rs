@@ -66,7 +66,7 @@ impl Machine {
         let value = |key: &str| properties.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
         if let (Some(major), Some(minor)) = (value("MAJOR"), value("MINOR")) {
             let kind = if subsystem == "block" { "block" } else { "char" };
-            self.file(&format!("{path}/dev"), &format!("{major}:{minor}\n"));
+            self.file(&format!("{path}/dev"), format!("{major}:{minor}\n"));
             self.link(&format!("dev/{kind}/{major}:{minor}"), path);
         }
     }
@@ -81,7 +81,7 @@ impl Machine {
     /// Attributes of a device.
     pub(crate) fn attributes(&self, path: &str, attributes: &[(&str, &str)]) {
         for (name, value) in attributes {
-            self.file(&format!("{path}/{name}"), &format!("{value}\n"));
+            self.file(&format!("{path}/{name}"), format!("{value}\n"));
         }
     }
 
