@@ -8,7 +8,7 @@ use anyhow::Context;
 use thiserror::Error;
 
 use crate::cri::Cri;
-use crate::manifest::{Configuration, DaemonSet};
+use crate::manifest::Configuration;
 use crate::node::Node;
 use crate::node_stage::NodeStage;
 use crate::process_stage::{ProcessStage, Programs};
@@ -145,9 +145,7 @@ pub async fn prepare(folder: &Path, stage: &mut NodeStage, say: &Say) -> anyhow:
     }
     let mut rows = Vec::new();
     let mut names = vec![images::PAUSE.to_owned()];
-    names.extend(
-        DaemonSet::ours()?.spec.template.spec.containers.into_iter().map(|container| container.image),
-    );
+    names.extend(stage.images().map(str::to_owned));
     say.step(format_args!("images from {}", folder.display()));
     for name in names {
         let mut cri = stage.cri();
@@ -181,7 +179,7 @@ async fn agent(
 pub async fn start_pod(stage: &mut NodeStage, say: &Say) -> anyhow::Result<()> {
     stage.start_sandbox().await?;
     say.step(format_args!(
-        "pod {} from runtimeclass/debug-echo/daemonset.yaml: its sandbox runs under {}",
+        "pod {}, as its DaemonSet below runtimeclass/ has it: its sandbox runs under {}",
         stage.pod().name(),
         stage.pod().spec().runtime_class_name
     ));

@@ -14,6 +14,10 @@ use thiserror::Error;
 pub const RUNTIME_CLASS: &str = include_str!("../../runtimeclass/class/runtimeclass.yaml");
 /// `runtimeclass/debug-echo/daemonset.yaml`.
 pub const DAEMON_SET: &str = include_str!("../../runtimeclass/debug-echo/daemonset.yaml");
+/// `runtimeclass/udev/daemonset.yaml`.
+pub const UDEV_DAEMON_SET: &str = include_str!("../../runtimeclass/udev/daemonset.yaml");
+/// `runtimeclass/udev/configuration.yaml`.
+pub const UDEV_CONFIGURATION: &str = include_str!("../../runtimeclass/udev/configuration.yaml");
 /// `runtimeclass/debug-echo/configuration.yaml`.
 pub const CONFIGURATION: &str = include_str!("../../runtimeclass/debug-echo/configuration.yaml");
 
@@ -237,6 +241,9 @@ pub struct VolumeMount {
     pub name: String,
     /// Where.
     pub mount_path: String,
+    /// Whether nothing may be written there.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// A volume.
@@ -313,6 +320,14 @@ impl DaemonSet {
     pub fn ours() -> Result<Self, ManifestError> {
         parse("DaemonSet", DAEMON_SET)
     }
+
+    /// The same with the udev handler.
+    ///
+    /// # Errors
+    /// Where it holds something that is not carried out here.
+    pub fn udev() -> Result<Self, ManifestError> {
+        parse("DaemonSet", UDEV_DAEMON_SET)
+    }
 }
 
 impl Configuration {
@@ -322,6 +337,14 @@ impl Configuration {
     /// Where it is not understood.
     pub fn ours() -> Result<Self, ManifestError> {
         parse("Configuration", CONFIGURATION)
+    }
+
+    /// The same for the udev handler.
+    ///
+    /// # Errors
+    /// Where it is not understood.
+    pub fn udev() -> Result<Self, ManifestError> {
+        parse("Configuration", UDEV_CONFIGURATION)
     }
 }
 

@@ -4,3 +4,4 @@
 mod node;
 mod processes;
 mod support;
+mod udev;
