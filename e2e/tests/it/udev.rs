@@ -1,13 +1,13 @@
 //! The udev handler's pod on a node where udevd runs: real devices, plugged in and taken away.
 
 use std::fs::File;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::cri::Cri;
 use e2e::manifest::{DaemonSet, Env};
 use e2e::node::Node;
 use e2e::node_stage::NodeStage;
-use e2e::say::Say;
+use e2e::say::{Say, ms};
 use e2e::stage::Stage;
 use e2e::watch::Watch;
 use e2e::{demo, images, story};
@@ -101,7 +101,7 @@ async fn devices_are_plugged_in_and_taken_away() {
     let mut watch = Watch::start(&args.proxy, stage.akri(), "udev", &details, say).await.unwrap();
     demo::start_pod(&mut stage, &say).await.unwrap();
 
-    if let Err(error) = cycles(&loops, &mut watch).await {
+    if let Err(error) = cycles(&loops, &mut watch, &say).await {
         story::confess(&stage);
         panic!("{error:#}");
     }
@@ -111,17 +111,26 @@ async fn devices_are_plugged_in_and_taken_away() {
     assert!(left.split(' ').all(|count| count.ends_with("=0")), "{left}");
 }
 
-async fn cycles(loops: &Loops, watch: &mut Watch) -> anyhow::Result<()> {
+async fn cycles(loops: &Loops, watch: &mut Watch, say: &Say) -> anyhow::Result<()> {
     watch.until(&[], READY).await?;
     loops.plug(FIRST + 1);
     watch.until(&[&id(FIRST + 1)], HEARD).await?;
     let (one, other) = (id(FIRST), id(FIRST + 1));
+    let mut took = Vec::with_capacity(CYCLES);
     for _ in 0..CYCLES {
+        let plugged = Instant::now();
         loops.plug(FIRST);
         watch.until(&[&one, &other], HEARD).await?;
+        took.push(plugged.elapsed());
         loops.unplug(FIRST)?;
         watch.until(&[&other], HEARD).await?;
     }
+    took.sort();
+    say.detail(format_args!(
+        "{CYCLES} devices plugged in and taken away; from plugging in to the agent, udevd included: median {}, longest {}",
+        ms(took[CYCLES / 2]),
+        ms(took[CYCLES - 1])
+    ));
     loops.unplug(FIRST + 1)?;
     watch.until(&[], HEARD).await
 }

@@ -113,3 +113,19 @@ fn a_device_that_is_unplugged_is_gone() {
     machine.unplug(&format!("{USB}/1-2/1-2:1.0/ttyUSB0/tty/ttyUSB0"), "tty");
     assert_eq!(ids(&machine, &rule).len(), 0);
 }
+
+/// The rules that people copy from the documentation: each is understood, and finds what is said beside it.
+#[test]
+fn the_documented_rules_find_cameras_and_the_adapter() {
+    let guide = include_str!("../../../../docs/udev.md");
+    let quoted = |line: &'static str| line.trim().strip_prefix("- '")?.strip_suffix('\'');
+    let rules: Vec<&str> = guide.lines().filter_map(quoted).collect();
+    let machine = desk();
+    let counts: Vec<usize> = rules.iter().map(|rule| ids(&machine, &[rule]).len()).collect();
+    assert_eq!(rules.len(), 5);
+    assert_eq!(
+        counts,
+        [2, 2, 4, 4, 1],
+        "capturing nodes, cameras, video nodes, controls or their cards, adapters"
+    );
+}
