@@ -17,9 +17,12 @@ REGISTRY ?= localhost/akri-wasm
 TAG ?= dev
 # Whether handlers are also compiled ahead of time, as NAME:TAG-aot: auto, always or never.
 AOT ?= auto
-# What a handler's module may weigh.
-MAX_WASM := 130000
-MAX_WASM_GZIP := 55000
+# What each handler's module may weigh: in bytes, and compressed. udev reads rules, two kinds of pattern and sysfs.
+HANDLERS := debug-echo udev
+MAX_debug-echo := 130000
+MAX_GZIP_debug-echo := 55000
+MAX_udev := 240000
+MAX_GZIP_udev := 98000
 
 .PHONY: help
 help: ## Show this
@@ -31,8 +34,9 @@ setup: ## Install what is missing (Debian packages when root), or say what to in
 
 .PHONY: guest
 guest: setup ## Build the wasm handlers, check their imports and their size
-	@scripts/build-guest $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) --out $(GUEST) debug-echo
-	@cargo run --quiet --locked -p wasm-image -- check $(GUEST)/debug-echo.wasm --max-size $(MAX_WASM) --max-gzip $(MAX_WASM_GZIP)
+	@scripts/build-guest $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) --out $(GUEST) $(HANDLERS)
+	@$(foreach handler,$(HANDLERS),cargo run --quiet --locked -p wasm-image -- check $(GUEST)/$(handler).wasm \
+		--max-size $(MAX_$(handler)) --max-gzip $(MAX_GZIP_$(handler));)
 
 .PHONY: native
 native: setup ## Build the proxy and the pause program, static, for all PLATFORMS

@@ -173,7 +173,7 @@ pub async fn prepare(folder: &Path, stage: &mut NodeStage, say: &Say) -> anyhow:
     }
     let mut rows = Vec::new();
     let mut names = vec![images::PAUSE.to_owned()];
-    names.extend(stage.pod().spec().containers.iter().map(|container| container.image.clone()));
+    names.extend(stage.images().map(str::to_owned));
     say.step(format_args!("images from {}", folder.display()));
     for name in names {
         let mut cri = stage.cri();
@@ -207,7 +207,7 @@ async fn agent(
 pub async fn start_pod(stage: &mut NodeStage, say: &Say) -> anyhow::Result<()> {
     stage.start_sandbox().await?;
     say.step(format_args!(
-        "pod {} from runtimeclass/debug-echo/daemonset.yaml: its sandbox runs under {}",
+        "pod {}, as its DaemonSet below runtimeclass/ has it: its sandbox runs under {}",
         stage.pod().name(),
         stage.pod().spec().runtime_class_name
     ));

@@ -16,6 +16,10 @@ pub const RUNTIME_CLASS: &str = include_str!("../../runtimeclass/class/runtimecl
 pub const DAEMON_SET: &str = include_str!("../../runtimeclass/debug-echo/daemonset.yaml");
 /// `runtimeclass/aot/handler.yaml`: what the overlay changes of the DaemonSet.
 pub const COMPILED_HANDLER: &str = include_str!("../../runtimeclass/aot/handler.yaml");
+/// `runtimeclass/udev/daemonset.yaml`.
+pub const UDEV_DAEMON_SET: &str = include_str!("../../runtimeclass/udev/daemonset.yaml");
+/// `runtimeclass/udev/configuration.yaml`.
+pub const UDEV_CONFIGURATION: &str = include_str!("../../runtimeclass/udev/configuration.yaml");
 /// `runtimeclass/debug-echo/configuration.yaml`.
 pub const CONFIGURATION: &str = include_str!("../../runtimeclass/debug-echo/configuration.yaml");
 
@@ -242,6 +246,9 @@ pub struct VolumeMount {
     pub name: String,
     /// Where.
     pub mount_path: String,
+    /// Whether nothing may be written there.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// A volume.
@@ -375,6 +382,14 @@ impl DaemonSet {
         }
         Ok(set)
     }
+
+    /// The same with the udev handler.
+    ///
+    /// # Errors
+    /// Where it holds something that is not carried out here.
+    pub fn udev() -> Result<Self, ManifestError> {
+        parse("DaemonSet", UDEV_DAEMON_SET)
+    }
 }
 
 impl Configuration {
@@ -384,6 +399,14 @@ impl Configuration {
     /// Where it is not understood.
     pub fn ours() -> Result<Self, ManifestError> {
         parse("Configuration", CONFIGURATION)
+    }
+
+    /// The same for the udev handler.
+    ///
+    /// # Errors
+    /// Where it is not understood.
+    pub fn udev() -> Result<Self, ManifestError> {
+        parse("Configuration", UDEV_CONFIGURATION)
     }
 }
 

@@ -50,7 +50,14 @@ impl NodeStage {
     /// # Errors
     /// Where the DaemonSet is not understood.
     pub fn new(node: Node, cri: Cri) -> anyhow::Result<Self> {
-        let set = DaemonSet::ours()?;
+        Self::of(node, cri, DaemonSet::ours()?)
+    }
+
+    /// The same for another DaemonSet than debugEcho's.
+    ///
+    /// # Errors
+    /// Where there is no random number to be had.
+    pub fn of(node: Node, cri: Cri, set: DaemonSet) -> anyhow::Result<Self> {
         let pod = Pod::new(&set, &uid()?);
         let config = pod.sandbox();
         let (handler, proxy) = Default::default();
@@ -72,6 +79,11 @@ impl NodeStage {
     /// The pod.
     pub fn pod(&self) -> &Pod {
         &self.pod
+    }
+
+    /// The images of its containers.
+    pub fn images(&self) -> impl Iterator<Item = &str> {
+        self.pod.spec().containers.iter().map(|container| container.image.as_str())
     }
 
     /// Another client of the node's containerd.

@@ -125,6 +125,7 @@ impl Pod {
                 Ok(v1::Mount {
                     container_path: mount.mount_path.clone(),
                     host_path: self.volume(&mount.name)?.path().to_owned(),
+                    readonly: mount.read_only,
                     ..Default::default()
                 })
             })

@@ -15,6 +15,8 @@ use crate::watched::watched;
 
 /// Room for a batch of events. More of them than fit are read by the next turn.
 const BUFFER: usize = 4096;
+/// Batches that are read at once without waiting: some thousand events. What is left is read the next time.
+const TURNS: usize = 64;
 
 /// An inotify instance.
 #[derive(Debug)]
@@ -65,6 +67,19 @@ impl Inotify {
                 return events;
             }
         }
+    }
+
+    /// What is there already, without waiting: at most what the kernel's queue holds, of which equal events are one.
+    pub(crate) fn waiting(&self) -> io::Result<Vec<Event>> {
+        let mut all = Vec::new();
+        for _ in 0..TURNS {
+            match read(self.fd.get_ref()) {
+                Ok(events) => all.extend(events),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
     }
 }
 

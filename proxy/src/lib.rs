@@ -16,6 +16,7 @@
 mod accept;
 mod agent;
 pub mod akri;
+mod burst;
 pub mod cli;
 mod clock;
 mod commands;

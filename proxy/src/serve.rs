@@ -36,6 +36,8 @@ pub struct ServeConfig {
     pub network: Option<(IpAddr, u16)>,
     /// The exchange directory.
     pub exchange: PathBuf,
+    /// Directories whose changes wake the handler.
+    pub wake_on: Vec<PathBuf>,
     /// Where the health service listens.
     pub health: Option<SocketAddr>,
     /// Where metrics and status are served.
@@ -124,6 +126,7 @@ pub async fn serve(
         exchange: config.exchange.clone(),
         policy: config.policy.clone(),
         removal_grace: config.removal_grace,
+        wake_on: config.wake_on.clone(),
         answer_deadline: config.answer_deadline,
         name: config.name.clone(),
     };

@@ -5,3 +5,4 @@ mod node;
 mod processes;
 mod registry;
 mod support;
+mod udev;

@@ -15,6 +15,8 @@ use crate::shutdown::{shutdown, signalled};
 
 /// The name that stands for "whatever the handler announces".
 const AUTO: &str = "auto";
+/// Directories that may wake the handler: each is a watch of the kernel's.
+const MOST_WAKE_ON: usize = 16;
 
 /// Registers with the Akri Agent and serves Discover for the handler in the exchange directory.
 ///
@@ -23,6 +25,7 @@ const AUTO: &str = "auto";
 ///   DISCOVERY_HANDLER_NAME=auto akri-proxy serve --exchange /exchange --log-format json
 ///   POD_IP=10.42.0.7 akri-proxy serve            a NETWORK endpoint instead of a socket
 ///   akri-proxy serve --policy policy.yaml        which device nodes and mounts the handler may hand out
+///   akri-proxy serve --wake-on /run/udev/data    the handler looks as soon as a device comes or goes
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -41,6 +44,9 @@ pub struct Args {
     /// The directory that handler and proxy share
     #[arg(long, env = "EXCHANGE_DIRECTORY", default_value = layout::DEFAULT_DIRECTORY)]
     exchange: PathBuf,
+    /// A directory whose changes wake the handler, as /run/udev/data for devices (repeatable, at most 16; default none)
+    #[arg(long, env = "WAKE_ON", value_delimiter = ',', value_name = "DIR")]
+    wake_on: Vec<String>,
     /// Where kubelet's gRPC probes ask ('off' for nowhere)
     #[arg(long, env = "HEALTH_ADDRESS", default_value = "0.0.0.0:9180")]
     health: String,
@@ -109,6 +115,13 @@ fn config(args: Args) -> anyhow::Result<ServeConfig> {
         }
     };
     let policy = policy(args.policy.as_deref(), &given(args.allow_device), &given(args.allow_mount))?;
+    let wake_on: Vec<PathBuf> = given(args.wake_on).into_iter().map(PathBuf::from).collect();
+    if wake_on.len() > MOST_WAKE_ON {
+        bail!("--wake-on: {} directories, and {MOST_WAKE_ON} are the most", wake_on.len());
+    }
+    if let Some(path) = wake_on.iter().find(|path| !path.is_absolute()) {
+        bail!("--wake-on {path:?}: give an absolute path");
+    }
     let mut repeat: Vec<Duration> = args.repeat.into_iter().map(Duration::from_millis).collect();
     repeat.sort_unstable();
     Ok(ServeConfig {
@@ -116,6 +129,7 @@ fn config(args: Args) -> anyhow::Result<ServeConfig> {
         name,
         network: pod_ip.map(|ip| (ip, args.port)),
         exchange: args.exchange,
+        wake_on,
         health: address("--health", &args.health)?,
         metrics: address("--metrics", &args.metrics)?,
         removal_grace: args.removal_grace.map(Duration::from_millis),

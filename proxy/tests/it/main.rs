@@ -14,4 +14,5 @@ mod registration;
 mod several;
 mod streams;
 mod support;
+mod waking;
 mod wasm;

@@ -2,13 +2,15 @@
 //! here, one thing after the other; streams only see a job's view.
 //!
 //! `requests` begins and ends jobs, `handler` knows whether it lives, `answers` judges what it wrote, `upkeep` hears of
-//! changes in the directory and puts back what is missing, `handle` is the way in.
+//! changes in the directory and puts back what is missing, `wakes` of changes elsewhere that concern the handler, `handle` is
+//! the way in.
 
 mod answers;
 mod handle;
 mod handler;
 mod requests;
 mod upkeep;
+mod wakes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -31,6 +33,7 @@ use crate::state::{Condition, JobState, Shared};
 use handle::{COMMANDS, Command};
 pub(crate) use handle::{HubHandle, Subscription};
 pub(crate) use requests::request;
+use wakes::Wakes;
 
 /// How long after a failure the exchange is mended again; doubles up to [`LONGEST_MEND`]. Only while something is wrong.
 const FIRST_MEND: Duration = Duration::from_millis(20);
@@ -44,6 +47,8 @@ pub(crate) struct HubConfig {
     pub(crate) policy: Policy,
     /// Overrides the handler's own grace time.
     pub(crate) removal_grace: Option<Duration>,
+    /// Directories whose changes wake the handler.
+    pub(crate) wake_on: Vec<PathBuf>,
     /// How long a handler may owe an answer before it counts as hung.
     pub(crate) answer_deadline: Duration,
     /// The configured name; `None` for whatever the handler announces.
@@ -56,6 +61,7 @@ pub(crate) struct Hub {
     dir: ExchangeDir,
     inotify: Inotify,
     watches: HashMap<Watch, Place>,
+    wakes: Wakes,
     own: OwnFolder,
     orphans: Orphans,
     /// Requests that a dead predecessor left in our folder, until somebody asks for them or their time is up.
@@ -98,6 +104,7 @@ impl Hub {
         let dir = ExchangeDir::open(&config.exchange)?;
         dir.ensure_layout()?;
         let inotify = Inotify::new()?;
+        let wakes = Wakes::new(&config.wake_on)?;
         let own = OwnFolder::take(&dir)?;
         let (sender, commands) = mpsc::channel(COMMANDS);
         let (released, releases) = mpsc::unbounded_channel();
@@ -108,6 +115,7 @@ impl Hub {
             dir,
             inotify,
             watches: HashMap::new(),
+            wakes,
             own,
             orphans: Orphans::default(),
             inherited: BTreeSet::new(),
@@ -161,6 +169,17 @@ impl Hub {
                         self.mend();
                     }
                 },
+                changes = self.wakes.events() => match changes {
+                    Ok(events) => {
+                        if self.wakes.changed(&events, Instant::now()) {
+                            self.ring(Wake::Everything);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "cannot read inotify events, waking the handler");
+                        self.ring(Wake::Everything);
+                    }
+                },
                 () = gone => self.lost_handler(),
                 () = clock::at(due) => self.on_time(Instant::now()),
             }
@@ -171,10 +190,16 @@ impl Hub {
     fn due(&self) -> Option<Instant> {
         let removals = self.jobs.values().filter_map(Job::due).min();
         let inherited = self.inherited_until.filter(|_| !self.inherited.is_empty());
-        [removals, inherited, self.orphans.due(), self.check_at, self.mend_at].into_iter().flatten().min()
+        [removals, inherited, self.orphans.due(), self.check_at, self.mend_at, self.wakes.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn on_time(&mut self, now: Instant) {
+        if self.wakes.on_time(now) {
+            self.ring(Wake::Everything);
+        }
         let mut told = false;
         for job in self.jobs.values_mut() {
             told |= job.expire(now);

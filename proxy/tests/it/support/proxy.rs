@@ -27,6 +27,7 @@ pub fn config(place: &Place) -> ServeConfig {
         name: Some("debugEcho".parse().unwrap()),
         network: None,
         exchange: place.exchange(),
+        wake_on: Vec::new(),
         health: Some(any),
         metrics: Some(any),
         removal_grace: None,
