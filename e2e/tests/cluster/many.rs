@@ -1,0 +1,79 @@
+//! Many pods at once, and foreign ones beside them.
+
+use std::time::{Duration, SystemTime};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ListParams, PostParams};
+use kube::runtime::wait::await_condition;
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use crate::cluster::{Cluster, LIMIT};
+use crate::deployment::{container_of, id_of, images};
+use crate::namespace::{delete_namespace, fresh_namespace};
+
+/// As many as a small edge node may have.
+const PODS: usize = 20;
+
+#[tokio::test]
+async fn twenty_wasm_pods_at_once() {
+    let Some(cluster) = Cluster::take("many pods").await else { return };
+    let namespace = fresh_namespace(&cluster, "many").await;
+    let [_, wasm] = images(&cluster).await;
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), &namespace);
+    let began = SystemTime::now();
+    for number in 0..PODS {
+        // Without a proxy it waits for one for ever: a module that runs and does nothing.
+        let pod = json!({
+            "metadata": { "name": format!("wasm-{number}") },
+            "spec": {
+                "runtimeClassName": "crun-wasmedge",
+                "terminationGracePeriodSeconds": 0,
+                "automountServiceAccountToken": false,
+                "containers": [{
+                    "name": "handler",
+                    "image": wasm,
+                    "resources": { "requests": { "cpu": "1m", "memory": "7Mi" }, "limits": { "memory": "24Mi" } },
+                    "volumeMounts": [{ "name": "exchange", "mountPath": "/exchange" }],
+                }],
+                "volumes": [{ "name": "exchange", "emptyDir": { "medium": "Memory", "sizeLimit": "1Mi" } }],
+            },
+        });
+        pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    }
+    let running = |pod: Option<&Pod>| {
+        pod.is_some_and(|pod| container_of(pod, "handler").state.is_some_and(|state| state.running.is_some()))
+    };
+    for number in 0..PODS {
+        let name = format!("wasm-{number}");
+        tokio::time::timeout(LIMIT, await_condition(pods.clone(), &name, running))
+            .await
+            .unwrap_or_else(|_| panic!("{name} does not run"))
+            .unwrap();
+    }
+    let mut cri = cluster.cri().await;
+    let (mut started, mut memory) = (Vec::new(), Vec::new());
+    for pod in pods.list(&ListParams::default()).await.unwrap() {
+        let container = container_of(&pod, "handler");
+        assert_eq!(container.restart_count, 0, "{}", pod.name_any());
+        let id = id_of(&container);
+        let nanoseconds = cri.inspect(&id).await.unwrap().status.started_at;
+        let at = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds.try_into().unwrap());
+        started.push(at.duration_since(began).unwrap());
+        memory.push(cri.memory(&id).await.unwrap().working_set_bytes.unwrap().value);
+    }
+    started.sort();
+    memory.sort();
+    println!(
+        "{PODS} wasm pods at once: the first ran after {} ms, half of them after {} ms, all after {} ms; memory charged \
+         to a container {} kB (median), {} kB (most)",
+        started[0].as_millis(),
+        started[PODS / 2].as_millis(),
+        started[PODS - 1].as_millis(),
+        memory[PODS / 2] / 1000,
+        memory[PODS - 1] / 1000,
+    );
+    assert!(memory[PODS - 1] < 24 << 20);
+    delete_namespace(&cluster, &namespace).await;
+    assert!(cri.sandboxes(&[("io.kubernetes.pod.namespace", &namespace)]).await.unwrap().is_empty());
+}
