@@ -40,12 +40,18 @@ image: guest native ## Build all images, without Docker: OCI archives in target/
 demo: ## The main job, end to end: a pod with a wasm handler on a real Debian 13 node
 	@scripts/demo
 
+.PHONY: cluster
+cluster: image ## A real Kubernetes cluster of one node, with the wasm handler running on it (root, Go)
+	@scripts/cluster up
+	@scripts/cluster deploy
+	@scripts/cluster hint
+
 .PHONY: test
 test: guest ## All tests but those that need a node
 	@scripts/test
 
 .PHONY: e2e
-e2e: ## The tests on a real node, and those of the scripts (root)
+e2e: ## The tests on a real node, on a real cluster, and those of the scripts (root)
 	@scripts/e2e
 
 .PHONY: bench

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use e2e::manifest::Configuration;
 use e2e::{demo, wait};
+use k8s_cri::v1;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use k8s_openapi::api::node::v1::RuntimeClass;
@@ -150,18 +151,24 @@ impl Deployment {
         .unwrap();
     }
 
-    /// Deletes all of it, and checks that nothing is left on the node.
+    /// Deletes all of it, and checks that nothing of it runs, and nothing is left in Akri's directory.
     pub(crate) async fn remove(self, cluster: &Cluster) {
         delete_namespace(cluster, &self.namespace).await;
-        let mut cri = cluster.cri().await;
-        let left = cri.sandboxes(&[("io.kubernetes.pod.namespace", &self.namespace)]).await.unwrap();
-        assert!(left.is_empty(), "sandboxes are left: {left:?}");
+        let sandboxes = sandboxes(cluster, &self.namespace).await;
+        let ready = |sandbox: &v1::PodSandbox| sandbox.state() == v1::PodSandboxState::SandboxReady;
+        assert!(!sandboxes.iter().any(ready), "{sandboxes:?}");
         drop(self.agent);
+        // What the agent's double had there is not ours.
         let files = std::fs::read_dir(&self.directory).unwrap().map(|file| file.unwrap().file_name());
-        let sockets: Vec<_> = files.filter(|name| name.to_string_lossy().ends_with(".sock")).collect();
+        let sockets: Vec<_> = files.filter(|name| name.to_string_lossy().starts_with("debugEcho")).collect();
         assert!(sockets.is_empty(), "sockets are left: {sockets:?}");
         std::fs::remove_dir_all(&self.directory).unwrap();
     }
+}
+
+/// What containerd has of a namespace's pods.
+pub(crate) async fn sandboxes(cluster: &Cluster, namespace: &str) -> Vec<v1::PodSandbox> {
+    cluster.cri().await.sandboxes(&[("io.kubernetes.pod.namespace", namespace)]).await.unwrap()
 }
 
 /// What the kubelet says of a container.

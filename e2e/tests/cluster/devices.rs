@@ -1,10 +1,11 @@
 //! The DaemonSet as users apply it: Ready by real probes, devices coming and going, and nothing left of it.
 
+use e2e::wait;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use kube::{Api, ResourceExt};
 
 use crate::cluster::{Cluster, LIMIT};
-use crate::deployment::{DEVICES, Deployment, Variant, container_of};
+use crate::deployment::{DEVICES, Deployment, Variant, container_of, sandboxes};
 
 #[tokio::test]
 async fn the_daemon_set_is_ready_and_its_devices_come_and_go() {
@@ -35,6 +36,30 @@ async fn costs_what_the_class_says(cluster: &Cluster, pod: &k8s_openapi::api::co
     for (label, value) in class.scheduling.clone().unwrap().node_selector.unwrap() {
         assert_eq!(spec.node_selector.as_ref().unwrap().get(&label), Some(&value));
     }
+}
+
+#[tokio::test]
+async fn deletion_leaves_nothing_on_the_node() {
+    let Some(cluster) = Cluster::take("deletion").await else { return };
+    let handler = Deployment::apply(&cluster, Variant::OneProxy, "deletion").await;
+    let (pod, namespace) = (handler.pod(&cluster).await, handler.namespace.clone());
+    let uid = pod.uid().unwrap();
+    // systemd's slices spell it with another sign.
+    let places = async || {
+        let name = format!("*{}*", uid.replace('-', "?"));
+        cluster.exec(&["find", "/sys/fs/cgroup", "/var/lib/kubelet/pods", "/var/log/pods", "-name", &name]).await
+    };
+    assert!(!places().await.unwrap().is_empty(), "there is something that can be left");
+    handler.remove(&cluster).await;
+    // The kubelet looks once a minute for what it may remove from containerd.
+    wait::until("containerd has forgotten the pod", LIMIT, async || {
+        Ok(sandboxes(&cluster, &namespace).await.is_empty().then_some(()))
+    })
+    .await
+    .unwrap();
+    wait::until("cgroups, volumes and logs are gone", LIMIT, async || Ok(places().await?.is_empty().then_some(())))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

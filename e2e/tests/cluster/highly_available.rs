@@ -4,7 +4,7 @@ use crate::cluster::Cluster;
 use crate::deployment::{DEVICES, Deployment, NAME, Variant};
 
 /// How often each proxy is killed.
-const KILLS: usize = 3;
+const KILLS: usize = 20;
 /// How often all is rolled out again.
 const ROLLOUTS: usize = 5;
 

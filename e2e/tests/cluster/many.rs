@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::{ListParams, PostParams};
 use kube::runtime::wait::await_condition;
 use kube::{Api, ResourceExt};
@@ -19,6 +19,8 @@ const PODS: usize = 20;
 async fn twenty_wasm_pods_at_once() {
     let Some(cluster) = Cluster::take("many pods").await else { return };
     let namespace = fresh_namespace(&cluster, "many").await;
+    let beside = fresh_namespace(&cluster, "beside-many").await;
+    let neighbour = native(&cluster, &beside).await;
     let [_, wasm] = images(&cluster).await;
     let pods: Api<Pod> = Api::namespaced(cluster.client(), &namespace);
     let began = SystemTime::now();
@@ -41,9 +43,6 @@ async fn twenty_wasm_pods_at_once() {
         });
         pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
     }
-    let running = |pod: Option<&Pod>| {
-        pod.is_some_and(|pod| container_of(pod, "handler").state.is_some_and(|state| state.running.is_some()))
-    };
     for number in 0..PODS {
         let name = format!("wasm-{number}");
         tokio::time::timeout(LIMIT, await_condition(pods.clone(), &name, running))
@@ -75,5 +74,34 @@ async fn twenty_wasm_pods_at_once() {
     );
     assert!(memory[PODS - 1] < 24 << 20);
     delete_namespace(&cluster, &namespace).await;
-    assert!(cri.sandboxes(&[("io.kubernetes.pod.namespace", &namespace)]).await.unwrap().is_empty());
+    let now = native(&cluster, &beside).await;
+    assert_eq!(id_of(&now), id_of(&neighbour), "the pod beside is the same");
+    assert_eq!(now.restart_count, 0);
+    delete_namespace(&cluster, &beside).await;
+}
+
+/// An ordinary pod, without the RuntimeClass: waits until it runs, if it does not yet.
+async fn native(cluster: &Cluster, namespace: &str) -> ContainerStatus {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
+    if pods.get_opt("native").await.unwrap().is_none() {
+        let pod = json!({
+            "metadata": { "name": "native" },
+            "spec": {
+                "automountServiceAccountToken": false,
+                "terminationGracePeriodSeconds": 0,
+                "containers": [{ "name": "handler", "image": e2e::images::PAUSE }],
+            },
+        });
+        pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    }
+    let pod = tokio::time::timeout(LIMIT, await_condition(pods, "native", running)).await.expect("it runs").unwrap();
+    let container = container_of(&pod.unwrap(), "handler");
+    let sandbox = cluster.cri().await.inspect(&id_of(&container)).await.unwrap().info["sandboxID"].clone();
+    let sandbox = cluster.cri().await.inspect_pod(sandbox.as_str().unwrap()).await.unwrap();
+    assert_eq!(sandbox.status.runtime_handler, "", "the default runtime runs it");
+    container
+}
+
+fn running(pod: Option<&Pod>) -> bool {
+    pod.is_some_and(|pod| container_of(pod, "handler").state.is_some_and(|state| state.running.is_some()))
 }

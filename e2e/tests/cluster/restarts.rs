@@ -1,9 +1,11 @@
 //! The node's own services restart, and the node itself.
 
+use e2e::wait;
+use k8s_cri::v1::ContainerState;
 use kube::ResourceExt;
 
 use crate::cluster::{Cluster, LIMIT};
-use crate::deployment::{DEVICES, Deployment, Variant, container_of, id_of};
+use crate::deployment::{DEVICES, Deployment, Variant, container_of, id_of, sandboxes};
 
 #[tokio::test]
 async fn restarts_of_kubelet_and_containerd_touch_nothing() {
@@ -23,6 +25,50 @@ async fn restarts_of_kubelet_and_containerd_touch_nothing() {
         handler.agent.saw_only(&DEVICES);
     }
     handler.remove(&cluster).await;
+}
+
+#[tokio::test]
+async fn without_the_api_server_crashes_are_mended_all_the_same() {
+    let Some(cluster) = Cluster::take("no API server").await else { return };
+    let handler = Deployment::apply(&cluster, Variant::OneProxy, "no-api").await;
+    let pod = handler.pod(&cluster).await;
+    cluster.exec(&["systemctl", "stop", "kube-apiserver"]).await.unwrap();
+    let mut cri = cluster.cri().await;
+    for container in ["handler", "proxy"] {
+        let before = id_of(&container_of(&pod, container));
+        let lists = handler.agent.count();
+        cri.stop(&before, 0).await.unwrap();
+        running_again(&cluster, &handler.namespace, container, &before).await;
+        if container == "handler" {
+            handler.agent.saw_only(&DEVICES);
+        } else {
+            let (gone, _) = handler.agent.until(&[], lists, LIMIT).await;
+            handler.agent.until(&DEVICES, gone, LIMIT).await;
+        }
+    }
+    cluster.exec(&["systemctl", "start", "kube-apiserver"]).await.unwrap();
+    for container in ["handler", "proxy"] {
+        handler.restarted(&cluster, container, &container_of(&pod, container)).await;
+    }
+    handler.ready(&cluster).await;
+    handler.remove(&cluster).await;
+}
+
+/// As containerd says it, for nobody else can be asked.
+async fn running_again(cluster: &Cluster, namespace: &str, name: &str, before: &str) {
+    let sandbox = sandboxes(cluster, namespace).await.pop().expect("the pod is there").id;
+    let mut cri = cluster.cri().await;
+    wait::until(&format!("{name} runs again"), LIMIT, async || {
+        let containers = cri.containers(&sandbox).await?;
+        let running = containers.iter().any(|container| {
+            container.metadata.as_ref().is_some_and(|metadata| metadata.name == name)
+                && container.state() == ContainerState::ContainerRunning
+                && container.id != before
+        });
+        Ok(running.then_some(()))
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
