@@ -11,6 +11,7 @@ mod command;
 mod crashes;
 mod deployment;
 mod devices;
+mod examples;
 mod highly_available;
 mod many;
 mod mistakes;
