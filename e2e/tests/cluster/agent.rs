@@ -72,7 +72,9 @@ impl Agent {
         let seen = tokio::time::timeout(limit, lists.wait_for(|lists| found(lists).is_some())).await;
         match seen {
             Ok(lists) => found(&lists.expect("discover lives as long as this")).expect("it was waited for"),
-            Err(_) => panic!("waited {limit:?} in vain for {ids:?} from list {from} on: {:?}", self.lists.borrow()),
+            Err(_) => {
+                panic!("waited {limit:?} in vain for {ids:?} from list {from} on: {:?}", self.lists.borrow())
+            }
         }
     }
 

@@ -47,7 +47,10 @@ impl Cluster {
             );
             // Straight to the terminal: the harness hides what passing tests print.
             use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "skipped: {test}: {NAME} names no cluster: scripts/e2e-cluster does");
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: {test}: {NAME} names no cluster: scripts/e2e-cluster does"
+            );
             return None;
         };
         let turn = ONE_AT_A_TIME.lock().await;
@@ -112,7 +115,8 @@ async fn connect(status: &HashMap<String, String>) -> anyhow::Result<Client> {
     let network = File::open(format!("/proc/{pid}/ns/net"))?;
     move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
     let text = std::fs::read_to_string(format!("/proc/{pid}/root{ADMIN}"))?;
-    let mut config = Config::from_custom_kubeconfig(Kubeconfig::from_yaml(&text)?, &KubeConfigOptions::default()).await?;
+    let mut config =
+        Config::from_custom_kubeconfig(Kubeconfig::from_yaml(&text)?, &KubeConfigOptions::default()).await?;
     // This machine's proxy does not know that network.
     config.proxy_url = None;
     Ok(Client::try_from(config)?)

@@ -40,7 +40,11 @@ async fn a_killed_proxy_is_back_within_a_second_of_its_restart() {
     println!("the proxy's list came {} ms after its start", took.as_millis());
     assert!(took < BACK, "{took:?}");
     handler.ready(&cluster).await;
-    assert_eq!(id_of(&container_of(&handler.pod(&cluster).await, "handler")), before, "the handler is untouched");
+    assert_eq!(
+        id_of(&container_of(&handler.pod(&cluster).await, "handler")),
+        before,
+        "the handler is untouched"
+    );
     handler.remove(&cluster).await;
 }
 

@@ -114,7 +114,8 @@ impl Deployment {
         let again = |pod: Option<&Pod>| {
             pod.is_some_and(|pod| {
                 let now = container_of(pod, container);
-                now.restart_count > before.restart_count && now.state.is_some_and(|state| state.running.is_some())
+                now.restart_count > before.restart_count
+                    && now.state.is_some_and(|state| state.running.is_some())
             })
         };
         let pod = tokio::time::timeout(LIMIT, await_condition(self.pods(cluster), &name, again))
@@ -133,7 +134,12 @@ impl Deployment {
     }
 
     /// `kubectl exec -c PROXY -- akri-proxy ARG...`
-    pub(crate) async fn proxy(&self, cluster: &Cluster, proxy: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    pub(crate) async fn proxy(
+        &self,
+        cluster: &Cluster,
+        proxy: &str,
+        arguments: &[&str],
+    ) -> anyhow::Result<String> {
         let target = format!("daemonset/{NAME}");
         let exec = ["exec", "--namespace", &self.namespace, &target, "-c", proxy, "--", "akri-proxy"];
         cluster.kubectl(&[&exec, arguments].concat()).await
@@ -143,7 +149,9 @@ impl Deployment {
     pub(crate) async fn serves(&self, cluster: &Cluster, proxy: &str) {
         wait::until(&format!("{proxy} serves a stream"), LIMIT, async || {
             // It may not be there yet.
-            let Ok(said) = self.proxy(cluster, proxy, &["status", "-o", "json"]).await else { return Ok(None) };
+            let Ok(said) = self.proxy(cluster, proxy, &["status", "-o", "json"]).await else {
+                return Ok(None);
+            };
             let state: akri_proxy::state::State = serde_json::from_str(&said)?;
             Ok((state.streams.open > 0 && state.streams.waiting == 0).then_some(()))
         })
@@ -215,7 +223,8 @@ async fn apply(cluster: &Cluster, namespace: &str, mut object: Value) -> anyhow:
         Some("DaemonSet") => {
             let volumes = &mut object["spec"]["template"]["spec"]["volumes"];
             let volumes = volumes.as_array_mut().context("the pod has no volumes")?;
-            let akri = volumes.iter_mut().find(|volume| volume["name"] == "akri").context("no volume akri")?;
+            let akri =
+                volumes.iter_mut().find(|volume| volume["name"] == "akri").context("no volume akri")?;
             akri["hostPath"]["path"] = json!(format!("/var/lib/akri/{namespace}"));
             let sets: Api<DaemonSet> = Api::namespaced(cluster.client(), namespace);
             sets.patch(&name, &params, &Patch::Apply(&object)).await?;

@@ -47,7 +47,9 @@ async fn deletion_leaves_nothing_on_the_node() {
     // systemd's slices spell it with another sign.
     let places = async || {
         let name = format!("*{}*", uid.replace('-', "?"));
-        cluster.exec(&["find", "/sys/fs/cgroup", "/var/lib/kubelet/pods", "/var/log/pods", "-name", &name]).await
+        cluster
+            .exec(&["find", "/sys/fs/cgroup", "/var/lib/kubelet/pods", "/var/log/pods", "-name", &name])
+            .await
     };
     assert!(!places().await.unwrap().is_empty(), "there is something that can be left");
     handler.remove(&cluster).await;
@@ -57,9 +59,11 @@ async fn deletion_leaves_nothing_on_the_node() {
     })
     .await
     .unwrap();
-    wait::until("cgroups, volumes and logs are gone", LIMIT, async || Ok(places().await?.is_empty().then_some(())))
-        .await
-        .unwrap();
+    wait::until("cgroups, volumes and logs are gone", LIMIT, async || {
+        Ok(places().await?.is_empty().then_some(()))
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
@@ -70,9 +74,13 @@ async fn what_was_applied_does_not_differ_from_the_manifests() {
         let folder = folder.to_str().unwrap();
         let stand_in = e2e::demo::checkout().join("scripts/cluster.d/akri-stand-in/crds.yaml");
         cluster.kubectl(&["apply", "--filename", stand_in.to_str().unwrap()]).await.unwrap();
-        let established = ["wait", "--for=condition=Established", "customresourcedefinition/configurations.akri.sh"];
+        let established =
+            ["wait", "--for=condition=Established", "customresourcedefinition/configurations.akri.sh"];
         cluster.kubectl(&established).await.unwrap();
-        cluster.kubectl(&["apply", "--server-side", "--dry-run=server", "--kustomize", folder]).await.unwrap();
+        cluster
+            .kubectl(&["apply", "--server-side", "--dry-run=server", "--kustomize", folder])
+            .await
+            .unwrap();
         cluster.kubectl(&["apply", "--kustomize", folder]).await.unwrap();
         // Fails where there is any difference, and shows it.
         cluster.kubectl(&["diff", "--kustomize", folder]).await.unwrap();

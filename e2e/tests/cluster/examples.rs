@@ -54,7 +54,8 @@ async fn a_module_that_fails_is_seen_to() {
         let log = cluster.kubectl(&[&at[..], &["logs", how]].concat()).await.unwrap();
         assert!(log.contains(told), "{how}: {log}");
         let code = "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}";
-        let code = cluster.kubectl(&[&at[..], &["get", "pod", how, "--output", code]].concat()).await.unwrap();
+        let code =
+            cluster.kubectl(&[&at[..], &["get", "pod", how, "--output", code]].concat()).await.unwrap();
         assert_eq!(code, "1", "{how}");
     }
     delete_namespace(&cluster, &namespace).await;

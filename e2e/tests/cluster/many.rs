@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use e2e::manifest::Quantity;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::{ListParams, PostParams};
 use kube::runtime::wait::await_condition;
@@ -9,7 +10,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::cluster::{Cluster, LIMIT};
-use crate::deployment::{container_of, id_of, images};
+use crate::deployment::{container_of, id_of, images, sandboxes};
 use crate::namespace::{delete_namespace, fresh_namespace};
 
 /// As many as a small edge node may have.
@@ -73,11 +74,46 @@ async fn twenty_wasm_pods_at_once() {
         memory[PODS - 1] / 1000,
     );
     assert!(memory[PODS - 1] < 24 << 20);
+    overhead(&cluster, &namespace).await;
     delete_namespace(&cluster, &namespace).await;
     let now = native(&cluster, &beside).await;
     assert_eq!(id_of(&now), id_of(&neighbour), "the pod beside is the same");
     assert_eq!(now.restart_count, 0);
     delete_namespace(&cluster, &beside).await;
+}
+
+/// What a pod costs beside its containers, held against what the RuntimeClass says: containerd's shim, its share of what is
+/// mapped by several counted once, and the pause container.
+async fn overhead(cluster: &Cluster, namespace: &str) {
+    const SHIMS: &str = "for pid in $(pgrep -f ^/usr/bin/containerd-shim); do
+        awk '$1 == \"Pss:\" { print $2 * 1024 }' /proc/$pid/smaps_rollup; done";
+    let mut shims = numbers(&cluster.exec(&["sh", "-c", SHIMS]).await.unwrap());
+    let mut pauses = Vec::new();
+    for sandbox in sandboxes(cluster, namespace).await {
+        let cgroup = format!("*{}*", sandbox.id);
+        // Of cgroup v1, and of v2.
+        let files = ["(", "-name", "memory.max_usage_in_bytes", "-o", "-name", "memory.peak", ")"];
+        let find = [&["find", "/sys/fs/cgroup", "-path", &cgroup][..], &files, &["-exec", "cat", "{}", ";"]]
+            .concat();
+        pauses.extend(numbers(&cluster.exec(&find).await.unwrap()));
+    }
+    assert!(shims.len() >= PODS && pauses.len() >= PODS, "{} shims, {} pauses", shims.len(), pauses.len());
+    shims.sort();
+    pauses.sort();
+    let (shim, pause) = (shims[shims.len() / 2], pauses[pauses.len() / 2]);
+    println!(
+        "beside its containers a pod costs {} kB: its shim {} kB, pause at most {} kB (medians)",
+        (shim + pause) / 1000,
+        shim / 1000,
+        pause / 1000
+    );
+    let class: serde_yaml_ng::Value = serde_yaml_ng::from_str(e2e::manifest::RUNTIME_CLASS).unwrap();
+    let said: Quantity = class["overhead"]["podFixed"]["memory"].as_str().unwrap().parse().unwrap();
+    assert!((said.0 / 2..=said.0).contains(&(shim + pause)), "the RuntimeClass says {}", said.0);
+}
+
+fn numbers(text: &str) -> Vec<u64> {
+    text.lines().map(|line| line.trim().parse().unwrap()).collect()
 }
 
 /// An ordinary pod, without the RuntimeClass: waits until it runs, if it does not yet.
@@ -94,7 +130,10 @@ async fn native(cluster: &Cluster, namespace: &str) -> ContainerStatus {
         });
         pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
     }
-    let pod = tokio::time::timeout(LIMIT, await_condition(pods, "native", running)).await.expect("it runs").unwrap();
+    let pod = tokio::time::timeout(LIMIT, await_condition(pods, "native", running))
+        .await
+        .expect("it runs")
+        .unwrap();
     let container = container_of(&pod.unwrap(), "handler");
     let sandbox = cluster.cri().await.inspect(&id_of(&container)).await.unwrap().info["sandboxID"].clone();
     let sandbox = cluster.cri().await.inspect_pod(sandbox.as_str().unwrap()).await.unwrap();

@@ -43,14 +43,18 @@ async fn a_runtime_handler_that_the_node_does_not_have() {
     let Some(cluster) = Cluster::take("unknown runtime handler").await else { return };
     let namespace = fresh_namespace(&cluster, "unknown-handler").await;
     let [_, wasm] = images(&cluster).await;
-    let missing = create(&cluster, &namespace, "no-class", with(spec(&wasm), "runtimeClassName", json!("e2e-none"))).await;
+    let missing =
+        create(&cluster, &namespace, "no-class", with(spec(&wasm), "runtimeClassName", json!("e2e-none")))
+            .await;
     quoted("is forbidden: pod rejected: RuntimeClass", &missing.unwrap_err().to_string());
 
     let class = r#"{"apiVersion":"node.k8s.io/v1","kind":"RuntimeClass","metadata":{"name":"e2e-unknown"},"handler":"unknown"}"#;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), class).unwrap();
     cluster.kubectl(&["apply", "--filename", file.path().to_str().unwrap()]).await.unwrap();
-    create(&cluster, &namespace, "unknown", with(spec(&wasm), "runtimeClassName", json!("e2e-unknown"))).await.unwrap();
+    create(&cluster, &namespace, "unknown", with(spec(&wasm), "runtimeClassName", json!("e2e-unknown")))
+        .await
+        .unwrap();
     let said = event(&cluster, &namespace, "unknown", "FailedCreatePodSandBox").await;
     quoted("no runtime for \"unknown\" is configured", &said);
     cluster.kubectl(&["delete", "runtimeclass", "e2e-unknown"]).await.unwrap();
@@ -93,7 +97,8 @@ async fn a_module_without_the_runtime_class() {
     let ended = |pod: Option<&Pod>| {
         pod.is_some_and(|pod| container_of(pod, "main").state.is_some_and(|state| state.terminated.is_some()))
     };
-    let pod = tokio::time::timeout(LIMIT, await_condition(pods, "native", ended)).await.expect("it ends").unwrap();
+    let pod =
+        tokio::time::timeout(LIMIT, await_condition(pods, "native", ended)).await.expect("it ends").unwrap();
     let state = container_of(&pod.unwrap(), "main").state.unwrap().terminated.unwrap();
     let said = format!("{}: {}", state.reason.unwrap_or_default(), state.message.unwrap_or_default());
     quoted("permission denied", &said);

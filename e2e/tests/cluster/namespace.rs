@@ -52,4 +52,3 @@ pub(crate) async fn event(cluster: &Cluster, namespace: &str, object: &str, reas
     };
     tokio::time::timeout(LIMIT, found).await.unwrap_or_else(|_| panic!("no event {reason} about {object}"))
 }
-
