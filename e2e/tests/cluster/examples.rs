@@ -10,8 +10,6 @@ async fn hello_is_given_what_kubernetes_gives_to_any_container() {
     let Some(cluster) = Cluster::take("hello").await else { return };
     let namespace = fresh_namespace(&cluster, "hello").await;
     let at = ["--namespace", &namespace];
-    let class = demo::checkout().join("runtimeclass/class");
-    cluster.kubectl(&["apply", "--kustomize", class.to_str().unwrap()]).await.unwrap();
     let folder = demo::checkout().join("examples/hello");
     let folder = folder.to_str().unwrap();
     cluster.kubectl(&[&at[..], &["apply", "--kustomize", folder]].concat()).await.unwrap();
