@@ -22,8 +22,8 @@ readonly BOOT_LIMIT=${EDGE_NODE_BOOT_LIMIT:-90}
 
 main() {
     node_paths "$1"
-    keep_nothing_else
     lower=$2 flavour=$3 disk=${4:-$NODE_DIR} layer=$5 launcher='' launched='' reason=''
+    keep_nothing_else
     trap '' PIPE HUP
     trap 'reason="told to stop"; exit 1' INT TERM
     trap finish EXIT
@@ -41,7 +41,7 @@ keep_nothing_else() {
     for fd in "/proc/$$/fd/"*; do
         fd=${fd##*/}
         # 255 is where bash reads this file from.
-        [[ $fd -le 2 || $fd -eq 4 || $fd -eq 8 || $fd -eq 9 || $fd -eq 255 ]] || exec {fd}>&-
+        [[ $fd -le 2 || (-n $layer && $fd -eq 4) || $fd -eq 8 || $fd -eq 9 || $fd -eq 255 ]] || exec {fd}>&-
     done
     cd /
 }
