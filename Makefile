@@ -25,7 +25,7 @@ setup: ## Install what is missing (Debian packages when root), or say what to in
 
 .PHONY: guest
 guest: setup ## Build the wasm handlers, check their imports and their size
-	@scripts/build-guest $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) --out $(GUEST) debug-echo hello
+	@scripts/build-guest $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) --out $(GUEST) debug-echo hello broker
 	@cargo run --quiet --locked -p wasm-image -- check $(GUEST)/debug-echo.wasm --max-size $(MAX_WASM) --max-gzip $(MAX_WASM_GZIP)
 
 .PHONY: native
