@@ -23,6 +23,8 @@ MAX_debug-echo := 130000
 MAX_GZIP_debug-echo := 55000
 MAX_udev := 240000
 MAX_GZIP_udev := 98000
+# Other workloads in WebAssembly, to copy from.
+EXAMPLES := hello broker
 
 .PHONY: help
 help: ## Show this
@@ -34,7 +36,7 @@ setup: ## Install what is missing (Debian packages when root), or say what to in
 
 .PHONY: guest
 guest: setup ## Build the wasm handlers, check their imports and their size
-	@scripts/build-guest $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) --out $(GUEST) $(HANDLERS)
+	@scripts/build-guest $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) --out $(GUEST) $(HANDLERS) $(EXAMPLES)
 	@$(foreach handler,$(HANDLERS),cargo run --quiet --locked -p wasm-image -- check $(GUEST)/$(handler).wasm \
 		--max-size $(MAX_$(handler)) --max-gzip $(MAX_GZIP_$(handler));)
 
@@ -54,12 +56,18 @@ test-engine: guest ## The tests of wasm-image run and compile, on the real WasmE
 demo: ## The main job, end to end: a pod with a wasm handler on a real Debian 13 node
 	@scripts/demo
 
+.PHONY: cluster
+cluster: image ## A real Kubernetes cluster of one node, with the wasm handler running on it (root, Go)
+	@scripts/cluster up
+	@scripts/cluster deploy
+	@scripts/cluster hint
+
 .PHONY: test
 test: guest ## All tests but those that need a node
 	@scripts/test
 
 .PHONY: e2e
-e2e: ## The tests on a real node, and those of the scripts (root)
+e2e: ## The tests on a real node, on a real cluster, and those of the scripts (root)
 	@scripts/e2e
 
 .PHONY: test-arm64

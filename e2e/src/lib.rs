@@ -28,7 +28,7 @@ pub mod say;
 pub mod stage;
 pub mod story;
 mod uds;
-mod wait;
+pub mod wait;
 pub mod watch;
 
 /// The runtime handler of containerd on the node, and the RuntimeClass that stands for it.

@@ -8,7 +8,10 @@ use anyhow::{Context, bail};
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Looks until `look` has something; an error once `limit` is over, saying `what` did not happen.
-pub(crate) async fn until<T>(
+///
+/// # Errors
+/// With what `look` fails with, or where it saw nothing in time.
+pub async fn until<T>(
     what: &str,
     limit: Duration,
     mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,

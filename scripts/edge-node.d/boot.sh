@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # PID 1 of a node, from the first breath in its PID namespace until it becomes systemd. Started by supervise.sh with
-# NODE_NAME, NODE_RUN, NODE_DIR (paths.sh), NODE_LOWER (the cached root), NODE_CGROUPS (folders, one per line) and
+# NODE_NAME, NODE_RUN, NODE_DIR, NODE_DISK (paths.sh), NODE_LOWER (the cached root), NODE_LAYER (what is laid over it, or
+# nothing), NODE_FLAVOUR (`stock`, or one on which the runtime is set up), NODE_CGROUPS (folders, one per line) and
 # NODE_HIERARCHIES (v1 hierarchies as mount options, one per line; empty with cgroup v2) in the environment.
 # Every mount is made in the node's own mount namespace, so all of them vanish with its last process.
+# shellcheck disable=SC2153 # they are set by supervise.sh, and not misspelt
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=paths.sh
+. "$here/paths.sh"
 
-# The node's address, and the one that its default route goes to: both ends of a veth pair in its own network namespace.
-readonly NODE_ADDRESS=10.200.0.1/24 NODE_GATEWAY=10.200.0.254
 # What does not belong on a node that shares its kernel: settings of the whole machine, its debugging doors, and timers
 # that call out.
 readonly MASKED=(systemd-sysctl.service systemd-udevd.service systemd-modules-load.service apt-daily.timer
@@ -58,7 +60,7 @@ inside() {
     cd /
     mount --make-rshared /
     set_up_network
-    make_base_spec
+    [[ $NODE_FLAVOUR == stock || -e /etc/containerd/crun-wasmedge.json ]] || make_base_spec
     fail_at inside
     echo yes >&7
     exec 7>&-
@@ -67,27 +69,27 @@ inside() {
 
 # mount_root: the cached root below, the node's own changes above; or a copy, on file systems that refuse overlays.
 mount_root() {
-    if mount -t overlay overlay -o "lowerdir=$NODE_LOWER,upperdir=$NODE_DIR/upper,workdir=$NODE_DIR/work" "$root"; then
+    local lower=${NODE_LAYER:+$NODE_LAYER:}$NODE_LOWER
+    if [[ ! -d $NODE_DISK/copy ]] &&
+        mount -t overlay overlay -o "lowerdir=$lower,upperdir=$NODE_DISK/upper,workdir=$NODE_DISK/work" "$root"; then
         return
     fi
-    echo "no overlay here: copying the root"
-    mkdir -p -- "$NODE_DIR/copy"
-    cp --archive --reflink=auto -- "$NODE_LOWER/." "$NODE_DIR/copy"
-    mount --bind -- "$NODE_DIR/copy" "$root"
+    if [[ ! -e $NODE_DISK/installed ]]; then
+        echo "no overlay here: copying the root"
+        mkdir -p -- "$NODE_DISK/copy"
+        local from
+        for from in "$NODE_LOWER" ${NODE_LAYER:+"$NODE_LAYER"} "$NODE_DISK/upper"; do
+            cp --archive --reflink=auto -- "$from/." "$NODE_DISK/copy"
+        done
+    fi
+    mount --bind -- "$NODE_DISK/copy" "$root"
 }
 
+# install_files: once. What somebody changed on a disk since then is as it was left.
 install_files() {
-    local unit snapshotter=overlayfs
-    cp --recursive --no-preserve=ownership -- "$here/files/." "$root"
-    for unit in "${MASKED[@]}"; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
-    echo "$NODE_NAME" >"$root/etc/hostname"
-    printf '127.0.0.1 localhost\n::1 localhost\n%s %s\n' "${NODE_ADDRESS%/*}" "$NODE_NAME" >"$root/etc/hosts"
-    # For apt, which runs in the host's network; the file may be a link into /run on either side.
-    rm -f -- "$root/etc/resolv.conf"
-    cat /etc/resolv.conf >"$root/etc/resolv.conf" 2>/dev/null || true
+    local unit snapshotter=overlayfs try=$NODE_DISK/containerd/try
     # containerd's data is on the host's file system, for an overlay cannot be put on top of an overlay. Where even that
     # one refuses, containerd copies.
-    local try=$NODE_DIR/containerd/try
     mkdir -p -- "$try"/{lower,upper,work,root}
     if mount -t overlay overlay -o "lowerdir=$try/lower,upperdir=$try/upper,workdir=$try/work" "$try/root"; then
         umount "$try/root"
@@ -96,7 +98,32 @@ install_files() {
     fi
     rm -rf -- "$try"
     echo "$snapshotter" >"$NODE_RUN/snapshotter"
+    # For apt, which runs in the host's network; the file may be a link into /run on either side.
+    rm -f -- "$root/etc/resolv.conf"
+    cat /etc/resolv.conf >"$root/etc/resolv.conf" 2>/dev/null || true
+    [[ ! -e $NODE_DISK/installed ]] || return 0
+    cp --recursive --no-preserve=ownership -- "$here/files/etc/systemd" "$root/etc"
+    if [[ $NODE_FLAVOUR == stock ]]; then
+        fit_stock_files
+    else
+        cp --recursive --no-preserve=ownership -- "$here/files/." "$root"
+    fi
+    for unit in "${MASKED[@]}"; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
+    echo "$NODE_NAME" >"$root/etc/hostname"
+    printf '127.0.0.1 localhost\n::1 localhost\n%s %s\n' "${NODE_ADDRESS%/*}" "$NODE_NAME" >"$root/etc/hosts"
+    # A stock configuration has no such mark.
     sed -i "s/@SNAPSHOTTER@/$snapshotter/" "$root/etc/containerd/config.toml"
+    touch -- "$NODE_DISK/installed"
+}
+
+# fit_stock_files: containerd's configuration stays Debian's but for one line, and only where this machine cannot do
+# without: it may lack CAP_SYS_RESOURCE (24), and then no container's OOM score can be lowered.
+fit_stock_files() {
+    local bounding
+    bounding=$(awk '$1 == "CapBnd:" { print $2 }' /proc/self/status)
+    if ((((16#$bounding >> 24) & 1) == 0)); then
+        sed -i '/^ *\[plugins."io.containerd.grpc.v1.cri"\]$/a\    restrict_oom_score_adj = true' "$root/etc/containerd/config.toml"
+    fi
 }
 
 # mount_kernel: /proc, /sys and the cgroups. Read-only where the settings are not the node's alone.
@@ -156,8 +183,8 @@ mount_shared() {
     local pair
     mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs "$root/run"
     mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$root/tmp"
-    for pair in "$NODE_RUN/containerd:run/containerd" "$NODE_RUN/akri:var/lib/akri" "$NODE_DIR/share:share" \
-        "$NODE_DIR/containerd:var/lib/containerd"; do
+    for pair in "$NODE_RUN/containerd:run/containerd" "$NODE_RUN/akri:var/lib/akri" "$NODE_DISK/share:share" \
+        "$NODE_DISK/containerd:var/lib/containerd"; do
         mkdir -p -- "$root/${pair#*:}"
         mount --bind -- "${pair%%:*}" "$root/${pair#*:}"
     done

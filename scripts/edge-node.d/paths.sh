@@ -9,14 +9,21 @@
 #   ready                 there while the node is handed over to its user
 # RUN_BASE/.locks/        NAME.op: who brings up or down; NAME.life: held by the supervisor as long as the node exists
 # CACHE/nodes/NAME/       what may be large
-#   root, upper, work     the overlay over the cached root (or copy/, where overlays are refused)
+#   root                  the mount point of its root
+# CACHE/nodes/NAME/, or the folder that `up --disk` names, which outlives the node:
+#   upper, work           the overlay over the cached root (or copy/, where overlays are refused)
 #   containerd/           the node's /var/lib/containerd
 #   share/                the node's /share
+#   root-name             of the cached root that it was made for
+#   installed             there once the node's files were put into place
 # CACHE/nodes/NAME.log    the last boot: supervisor and console
 
 readonly RUN_BASE=/run/akri-wasm
 # Prefix of the name of a node's cgroup, in each hierarchy.
 readonly CGROUP_PREFIX=akri-wasm-node-
+# The node's address, and the one that its default route goes to: both ends of a veth pair in its own network namespace.
+# shellcheck disable=SC2034 # read by the scripts that source this file
+readonly NODE_ADDRESS=10.200.0.1/24 NODE_GATEWAY=10.200.0.254
 
 # node_paths NAME: sets what the paths above are called in the code.
 # shellcheck disable=SC2034 # read by the scripts that source this file

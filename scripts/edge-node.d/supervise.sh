@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The parent of one node: makes its cgroups, boots it, and cleans up after it, however it ends. Started by edge-node up
-# in a session of its own, with NAME and the path of the root as arguments and
+# in a session of its own, with NAME, the path of the root, its flavour, and the paths of disk and layer (or nothing) as
+# arguments and
 #   stdin    a pipe whose other end only `up` has: it says "go" when it takes the node over, and its end before that
 #            means that `up` was killed
 #   stdout   a pipe to `up`: one line per event: "step TEXT", "ready TEXT", "failed TEXT"
 #   stderr   the node's log
 #   fd 9     the life lock, held until nothing of the node is left
-#   fd 8     a shared lock on the cached root, so that nobody removes it meanwhile
+#   fd 8     a shared lock on the cached root, so that nobody removes it meanwhile; fd 4 one on the layer
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
@@ -21,8 +22,8 @@ readonly BOOT_LIMIT=${EDGE_NODE_BOOT_LIMIT:-90}
 
 main() {
     node_paths "$1"
+    lower=$2 flavour=$3 disk=${4:-$NODE_DIR} layer=$5 launcher='' launched='' reason=''
     keep_nothing_else
-    lower=$2 launcher='' launched='' reason=''
     trap '' PIPE HUP
     trap 'reason="told to stop"; exit 1' INT TERM
     trap finish EXIT
@@ -40,7 +41,7 @@ keep_nothing_else() {
     for fd in "/proc/$$/fd/"*; do
         fd=${fd##*/}
         # 255 is where bash reads this file from.
-        [[ $fd -le 2 || $fd -eq 8 || $fd -eq 9 || $fd -eq 255 ]] || exec {fd}>&-
+        [[ $fd -le 2 || (-n $layer && $fd -eq 4) || $fd -eq 8 || $fd -eq 9 || $fd -eq 255 ]] || exec {fd}>&-
     done
     cd /
 }
@@ -72,8 +73,13 @@ pause() {
 boot() {
     report "step node $NODE_NAME: cgroups and folders"
     rm -rf --one-file-system -- "$NODE_RUN" "$NODE_DIR"
-    mkdir -p -- "$NODE_DIR"/{root,upper,work,containerd,share} "$NODE_RUN"/{containerd,akri}
-    ln -s -- "$NODE_DIR/share" "$NODE_RUN/share"
+    mkdir -p -- "$NODE_DIR/root" "$disk"/{upper,work,containerd,share} "$NODE_RUN"/{containerd,akri}
+    ln -s -- "$disk/share" "$NODE_RUN/share"
+    # Another root's packages below would not be those that the files on the disk belong to.
+    local first=${lower##*/}
+    [[ ! -s $disk/root-name ]] || first=$(<"$disk/root-name")
+    [[ $first == "${lower##*/}" ]] || fail "the disk $disk belongs to the root $first: remove it, or that root's successor ${lower##*/}"
+    printf '%s\n' "$first" >"$disk/root-name"
     local cgroups
     cgroups=$(make_cgroups) || fail "cgroups could not be made"
     fail_at cgroups
@@ -82,10 +88,11 @@ boot() {
     # find a process in its tree that it cannot see. Each is killed when its parent dies: supervisor, launcher, init.
     setpriv --pdeathsig KILL "$here/launch.sh" $$ \
         unshare --pid --fork --kill-child=KILL \
-        env NODE_NAME="$NODE_NAME" NODE_RUN="$NODE_RUN" NODE_DIR="$NODE_DIR" NODE_LOWER="$lower" \
+        env NODE_NAME="$NODE_NAME" NODE_RUN="$NODE_RUN" NODE_DIR="$NODE_DIR" NODE_LOWER="$lower" NODE_FLAVOUR="$flavour" \
+        NODE_DISK="$disk" NODE_LAYER="$layer" \
         NODE_CGROUPS="$cgroups" NODE_HIERARCHIES="$([[ $(cgroup_version) == 2 ]] || v1_hierarchies)" \
         FAIL_AT="${EDGE_NODE_FAIL_AT:-}" \
-        "$here/boot.sh" join </dev/null >&2 8>&- 9>&- &
+        "$here/boot.sh" join </dev/null >&2 4>&- 8>&- 9>&- &
     launcher=$!
     launched=$(start_time "$launcher") || true
 }
@@ -94,7 +101,7 @@ boot() {
 in_node() {
     local pid
     pid=$(init_pid) || return 1
-    timeout 10 nsenter --target "$pid" --mount --uts --ipc --net --pid --cgroup -- "$@" </dev/null 2>&1 8>&- 9>&-
+    timeout 10 nsenter --target "$pid" --mount --uts --ipc --net --pid --cgroup -- "$@" </dev/null 2>&1 4>&- 8>&- 9>&-
 }
 
 wait_ready() {

@@ -8,7 +8,9 @@ use akri_exchange::layout;
 use akri_proxy::cli::Cli;
 use akri_proxy::{akri, health};
 use clap::{CommandFactory, Parser};
-use e2e::manifest::{CONFIGURATION, Configuration, Container, DaemonSet, RUNTIME_CLASS, VolumeSource};
+use e2e::manifest::{
+    CONFIGURATION, Configuration, Container, DaemonSet, Quantity, RUNTIME_CLASS, VolumeSource,
+};
 use e2e::{RUNTIME_HANDLER, demo, story};
 use serde_yaml_ng::Value;
 
@@ -71,6 +73,61 @@ fn the_runtime_class_is_the_nodes_runtime_handler() {
     let node = std::fs::read_to_string(node).unwrap();
     assert!(node.contains(&format!("containerd.runtimes.{RUNTIME_HANDLER}]")));
     assert!(node.contains(&format!("sandbox_image = \"{}\"", e2e::images::PAUSE)));
+}
+
+/// The label of the nodes that are set up, as scripts/cluster sets it.
+#[test]
+fn the_runtime_class_wants_the_nodes_label_and_says_its_overhead() {
+    let class: Value = serde_yaml_ng::from_str(RUNTIME_CLASS).unwrap();
+    let selector = class["scheduling"]["nodeSelector"].as_mapping().unwrap();
+    assert_eq!(selector.len(), 1);
+    let (label, value) = selector.iter().next().unwrap();
+    let script = std::fs::read_to_string(demo::checkout().join("scripts/cluster")).unwrap();
+    let line = format!("readonly LABEL={}={}\n", label.as_str().unwrap(), value.as_str().unwrap());
+    assert!(script.contains(&line), "{line}");
+    let overhead: Quantity = class["overhead"]["podFixed"]["memory"].as_str().unwrap().parse().unwrap();
+    // Whether it is true is for the cluster's tests to say.
+    assert!(overhead.0 > 0);
+}
+
+#[test]
+fn every_object_has_the_recommended_labels() {
+    for file in ["class/runtimeclass.yaml", "debug-echo/daemonset.yaml", "debug-echo/configuration.yaml"] {
+        for label in ["name", "part-of", "component"] {
+            let label = format!("app.kubernetes.io/{label}");
+            assert!(yaml(file)["metadata"]["labels"][&label].is_string(), "{file} has no {label}");
+        }
+    }
+    // The others are the same for all objects of a kustomization.
+    for (kustomization, own) in [("class", &[][..]), ("debug-echo", &["instance"])] {
+        let labels = yaml(&format!("{kustomization}/kustomization.yaml"))["labels"][0]["pairs"].clone();
+        for label in [&["version", "managed-by"], own].concat() {
+            let label = format!("app.kubernetes.io/{label}");
+            assert!(labels[&label].is_string(), "{kustomization} has no {label}");
+        }
+        assert_eq!(labels["app.kubernetes.io/version"], env!("CARGO_PKG_VERSION"));
+    }
+}
+
+/// Akri's chart asks for 11Mi: <https://github.com/project-akri/akri/tree/main/deployment/helm>
+#[test]
+fn both_containers_together_ask_for_no_more_than_a_native_handler() {
+    let spec = daemon_set().spec.template.spec;
+    let asked = |name: &str| {
+        let memory = spec.container(name).unwrap().resources.requests["memory"].parse::<Quantity>();
+        memory.unwrap().0
+    };
+    assert!(asked("handler") + asked("proxy") <= 11 << 20);
+}
+
+/// The stand-in for Akri's agent asks for what the Configuration says.
+#[test]
+fn the_stand_in_agent_asks_what_the_configuration_asks() {
+    let file = demo::checkout().join("scripts/cluster.d/akri-stand-in/kustomization.yaml");
+    let stand_in: Value = serde_yaml_ng::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let literal = stand_in["configMapGenerator"][0]["literals"][0].as_str().unwrap();
+    let details = Configuration::ours().unwrap().spec.discovery_handler.discovery_details;
+    assert_eq!(literal.strip_prefix("details.yaml="), Some(&details[..]));
 }
 
 #[test]
