@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # PID 1 of a node, from the first breath in its PID namespace until it becomes systemd. Started by supervise.sh with
-# NODE_NAME, NODE_RUN, NODE_DIR (paths.sh), NODE_LOWER (the cached root), NODE_CGROUPS (folders, one per line) and
+# NODE_NAME, NODE_RUN, NODE_DIR (paths.sh), NODE_LOWER (the cached root), NODE_FLAVOUR (node or stock), NODE_CGROUPS (folders, one per line) and
 # NODE_HIERARCHIES (v1 hierarchies as mount options, one per line; empty with cgroup v2) in the environment.
 # Every mount is made in the node's own mount namespace, so all of them vanish with its last process.
 set -euo pipefail
@@ -58,7 +58,7 @@ inside() {
     cd /
     mount --make-rshared /
     set_up_network
-    make_base_spec
+    [[ $NODE_FLAVOUR == stock ]] || make_base_spec
     fail_at inside
     echo yes >&7
     exec 7>&-
@@ -78,7 +78,12 @@ mount_root() {
 
 install_files() {
     local unit snapshotter=overlayfs
-    cp --recursive --no-preserve=ownership -- "$here/files/." "$root"
+    cp --recursive --no-preserve=ownership -- "$here/files/etc/systemd" "$root/etc"
+    if [[ $NODE_FLAVOUR == stock ]]; then
+        fit_stock_files
+    else
+        cp --recursive --no-preserve=ownership -- "$here/files/." "$root"
+    fi
     for unit in "${MASKED[@]}"; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
     echo "$NODE_NAME" >"$root/etc/hostname"
     printf '127.0.0.1 localhost\n::1 localhost\n%s %s\n' "${NODE_ADDRESS%/*}" "$NODE_NAME" >"$root/etc/hosts"
@@ -96,7 +101,18 @@ install_files() {
     fi
     rm -rf -- "$try"
     echo "$snapshotter" >"$NODE_RUN/snapshotter"
+    # A stock configuration has no such mark.
     sed -i "s/@SNAPSHOTTER@/$snapshotter/" "$root/etc/containerd/config.toml"
+}
+
+# fit_stock_files: containerd's configuration stays Debian's but for one line, and only where this machine cannot do
+# without: it may lack CAP_SYS_RESOURCE (24), and then no container's OOM score can be lowered.
+fit_stock_files() {
+    local bounding
+    bounding=$(awk '$1 == "CapBnd:" { print $2 }' /proc/self/status)
+    if ((((16#$bounding >> 24) & 1) == 0)); then
+        sed -i '/^ *\[plugins."io.containerd.grpc.v1.cri"\]$/a\    restrict_oom_score_adj = true' "$root/etc/containerd/config.toml"
+    fi
 }
 
 # mount_kernel: /proc, /sys and the cgroups. Read-only where the settings are not the node's alone.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The parent of one node: makes its cgroups, boots it, and cleans up after it, however it ends. Started by edge-node up
-# in a session of its own, with NAME and the path of the root as arguments and
+# in a session of its own, with NAME, the path of the root and its flavour as arguments and
 #   stdin    a pipe whose other end only `up` has: it says "go" when it takes the node over, and its end before that
 #            means that `up` was killed
 #   stdout   a pipe to `up`: one line per event: "step TEXT", "ready TEXT", "failed TEXT"
@@ -22,7 +22,7 @@ readonly BOOT_LIMIT=${EDGE_NODE_BOOT_LIMIT:-90}
 main() {
     node_paths "$1"
     keep_nothing_else
-    lower=$2 launcher='' launched='' reason=''
+    lower=$2 flavour=$3 launcher='' launched='' reason=''
     trap '' PIPE HUP
     trap 'reason="told to stop"; exit 1' INT TERM
     trap finish EXIT
@@ -82,7 +82,7 @@ boot() {
     # find a process in its tree that it cannot see. Each is killed when its parent dies: supervisor, launcher, init.
     setpriv --pdeathsig KILL "$here/launch.sh" $$ \
         unshare --pid --fork --kill-child=KILL \
-        env NODE_NAME="$NODE_NAME" NODE_RUN="$NODE_RUN" NODE_DIR="$NODE_DIR" NODE_LOWER="$lower" \
+        env NODE_NAME="$NODE_NAME" NODE_RUN="$NODE_RUN" NODE_DIR="$NODE_DIR" NODE_LOWER="$lower" NODE_FLAVOUR="$flavour" \
         NODE_CGROUPS="$cgroups" NODE_HIERARCHIES="$([[ $(cgroup_version) == 2 ]] || v1_hierarchies)" \
         FAIL_AT="${EDGE_NODE_FAIL_AT:-}" \
         "$here/boot.sh" join </dev/null >&2 8>&- 9>&- &
