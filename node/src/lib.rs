@@ -1,5 +1,6 @@
 //! x
 #![allow(missing_docs)]
+pub mod apply;
 pub mod config;
 pub mod cri;
 pub mod facts;
@@ -7,5 +8,8 @@ pub mod handler;
 pub mod invocation;
 pub mod options;
 pub mod plan;
+pub mod record;
+mod restart;
 pub mod spec;
 pub mod system;
+pub mod uninstall;

@@ -9,7 +9,8 @@ mod layout;
 mod openyurt;
 mod os;
 
-pub use containerd::{ConfigFile, Containerd, Live, Version};
+pub(crate) use containerd::dump;
+pub use containerd::{ConfigFile, ConfigReadError, Containerd, Live, Version};
 pub use crun::{Crun, Engine};
 pub use detect::{DetectError, detect};
 pub use kernel::Kernel;
