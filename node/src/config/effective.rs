@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use toml_edit::{Item, Value};
+use toml_edit::{Item, Table, Value};
 
+use super::runtime::says_something;
 use super::{ConfigError, ConfigVersion, Document, RuntimeTable};
 
 /// All of the configuration, defaults included.
@@ -66,8 +67,7 @@ fn difference(one: &Item, other: &Item, path: &mut Vec<String>, ignored: &[Vec<&
             })
         }
         _ if same(one, other) => None,
-        // A table that is left out beside one that has nothing but what is ignored.
-        (Some(table), None) | (None, Some(table)) if (one.is_none() || other.is_none()) && table.is_empty() => None,
+        // A table that is left out beside one that says nothing.
         (Some(table), None) | (None, Some(table)) if one.is_none() || other.is_none() => {
             table.iter().find_map(|(key, item)| {
                 path.push(key.to_owned());
@@ -83,7 +83,17 @@ fn difference(one: &Item, other: &Item, path: &mut Vec<String>, ignored: &[Vec<&
 fn same(one: &Item, other: &Item) -> bool {
     match (one, other) {
         (Item::None, Item::None) => true,
+        // What is left out is what containerd's own language makes of it: nothing, zero, false.
+        (Item::None, Item::Value(value)) | (Item::Value(value), Item::None) => !says_something(value),
         (Item::Value(one), Item::Value(other)) => same_value(one, other),
+        (Item::ArrayOfTables(one), Item::ArrayOfTables(other)) => {
+            let pairs = || one.iter().zip(other.iter());
+            let differs = |(one, other): (&Table, &Table)| {
+                let items = (Item::Table(one.clone()), Item::Table(other.clone()));
+                difference(&items.0, &items.1, &mut Vec::new(), &[]).is_some()
+            };
+            one.len() == other.len() && !pairs().any(differs)
+        }
         _ => false,
     }
 }
@@ -125,7 +135,12 @@ imports = ["/etc/containerd/config.toml"]
     fn ours_is_left_aside_and_everything_else_counts() {
         let ours = "[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.crun-wasmedge]\nruntime_type = 'x'\n";
         assert_eq!(difference(&format!("{BEFORE}{ours}")), None);
+        assert_eq!(difference(&BEFORE.replace("SystemdCgroup = false", "")), None);
         assert_eq!(difference(&BEFORE.replace("\"/etc", "\"/other").replace("false", " false # same")), None);
+        let array = |word: &str| format!("{BEFORE}[[plugins.x.y]]\nplatform = \"{word}\"\n");
+        let one = Effective::parse(&array("a")).unwrap();
+        assert_eq!(one.difference(&one.clone(), ""), None);
+        assert!(one.difference(&Effective::parse(&array("b")).unwrap(), "").is_some());
         let lost = BEFORE.replace("runtimes.runc", "runtimes.crun-wasmedge");
         assert!(difference(&lost).unwrap().contains("containerd.runtimes.runc."));
         let changed = difference(&BEFORE.replace("pause", "other")).unwrap();

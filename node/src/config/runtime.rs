@@ -109,16 +109,20 @@ fn entry(key: &str, value: Value) -> (String, String) {
 }
 
 fn entries(table: &dyn TableLike) -> Vec<(String, String)> {
-    let said = |value: &Value| match value {
+    table
+        .iter()
+        .filter_map(|(key, item)| Some((key, item.as_value().filter(|value| says_something(value))?)))
+        .map(|(key, value)| (toml_edit::Key::new(key).to_string(), value.to_string().trim().to_owned()))
+        .collect()
+}
+
+/// Whether a value is another than containerd has for one that is left out.
+pub(super) fn says_something(value: &Value) -> bool {
+    match value {
         Value::String(text) => !text.value().is_empty(),
         Value::Boolean(flag) => *flag.value(),
         Value::Integer(number) => *number.value() != 0,
         Value::Array(array) => !array.is_empty(),
         _ => true,
-    };
-    table
-        .iter()
-        .filter_map(|(key, item)| Some((key, item.as_value().filter(|value| said(value))?)))
-        .map(|(key, value)| (toml_edit::Key::new(key).to_string(), value.to_string().trim().to_owned()))
-        .collect()
+    }
 }

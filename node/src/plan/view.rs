@@ -7,6 +7,9 @@ use similar::TextDiff;
 use super::{Action, Plan, Step, Write};
 use crate::facts::Restart;
 
+/// The most lines that a table shows of a new file.
+const MAX_NEW: usize = 30;
+
 /// A plan, to be printed.
 #[derive(Debug)]
 pub struct View<'a>(pub &'a Plan);
@@ -44,7 +47,13 @@ impl fmt::Display for View<'_> {
                 writeln!(f, "     $ {command}")?;
             }
             if let Some(diff) = &line.diff {
-                diff.lines().try_for_each(|line| writeln!(f, "     {}", printable(line)))?;
+                let lines: Vec<&str> = diff.lines().collect();
+                // What is new from beginning to end is not read line by line.
+                let shown = if diff.starts_with("--- /dev/null") { MAX_NEW.min(lines.len()) } else { lines.len() };
+                lines[..shown].iter().try_for_each(|line| writeln!(f, "     {}", printable(line)))?;
+                if shown < lines.len() {
+                    writeln!(f, "     ... and {} more lines: -o json has them", lines.len() - shown)?;
+                }
             }
         }
         self.0.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
