@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod config;
 pub mod cri;
+pub mod doctor;
 pub mod facts;
 pub mod handler;
 pub mod invocation;
@@ -12,4 +13,5 @@ pub mod record;
 mod restart;
 pub mod spec;
 pub mod system;
+pub mod trial;
 pub mod uninstall;
