@@ -4,6 +4,7 @@
 //! read by containerd itself before it takes its place; and where containerd is worse off after its restart than
 //! before, everything is put back.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -12,11 +13,11 @@ use crate::config::split;
 use crate::facts::{DetectError, Edit, Facts, Restart, detect, dump};
 use crate::handler::HandlerName;
 use crate::options::Options;
-use crate::plan::{Action, Plan, Refusal, Share, Write, plan};
+use crate::plan::{Action, Plan, Refusal, Share, Write, candidates, plan};
 use crate::record::{Phase, Record, RecordError, Written, digest};
 use crate::restart;
 use crate::spec;
-use crate::system::System;
+use crate::system::{System, trial_name};
 
 /// The most times that packages are installed: the distribution's, and where its crun has no engine, Debian 13's.
 const MAX_ROUNDS: usize = 6;
@@ -110,7 +111,8 @@ pub fn apply(system: &dyn System, options: &Options, say: &mut dyn FnMut(&str)) 
         let facts = detect(system, options)?;
         let plan = plan(&facts, options)?;
         let record = Record::load(tree)?;
-        let unfinished = record.as_ref().is_some_and(|record| record.phase != Phase::Applied || record.restart_due);
+        let unfinished = record.as_ref().is_some_and(|record| record.phase != Phase::Applied || record.restart_due)
+            || tree.left(Path::new(spec::STATE_DIR)).is_ok_and(|names| !names.is_empty());
         if plan.is_empty() && !unfinished {
             return Ok(if installed { Applied::Done } else { Applied::Unchanged });
         }
@@ -150,6 +152,10 @@ impl Run<'_> {
         for step in &plan.steps {
             let Action::Install { writes, commands, packages } = &step.action else { continue };
             let writes: Vec<&Write> = writes.iter().collect();
+            // Before they are there: nobody could say later who brought them.
+            self.record.packages.extend(packages.iter().cloned());
+            self.record.packages.sort();
+            self.record.packages.dedup();
             self.begin(&writes, false)?;
             self.write(&writes)?;
             for command in commands {
@@ -161,10 +167,6 @@ impl Run<'_> {
                 };
                 return Err(ApplyError::Command { command: command.to_string(), why });
             }
-            self.record.packages.extend(packages.iter().cloned());
-            self.record.packages.sort();
-            self.record.packages.dedup();
-            self.record.save(self.system.tree())?;
         }
         Ok(())
     }
@@ -208,6 +210,8 @@ impl Run<'_> {
                 }
             }
         }
+        sweep(self.system, self.facts, self.options)
+            .map_err(|(path, source)| ApplyError::State { path, source })?;
         self.record.phase = Phase::Applied;
         self.record.restart_due = applied == Applied::RestartDue;
         self.record.before = None;
@@ -225,8 +229,7 @@ impl Run<'_> {
             return Ok(());
         }
         // Beside it, for imports may be relative; under a name that no import's pattern has.
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let candidate = path.with_file_name(format!(".{name}.wasm-node-try"));
+        let candidate = trial_name(path);
         let tree = self.system.tree();
         let state = |source| ApplyError::State { path: candidate.clone(), source };
         tree.write(&candidate, &write.new, write.attributes()).map_err(state)?;
@@ -344,6 +347,20 @@ impl Run<'_> {
         };
         self.undo_record(previous, ApplyError::Worse { why, then })
     }
+}
+
+/// Removes what a run left that was ended.
+pub(crate) fn sweep(
+    system: &dyn System,
+    facts: &Facts,
+    options: &Options,
+) -> Result<(), (PathBuf, io::Error)> {
+    let files = candidates(facts, options);
+    let folders: BTreeSet<&Path> =
+        files.iter().filter_map(|path| path.parent()).chain([Path::new(spec::STATE_DIR)]).collect();
+    folders.into_iter().try_for_each(|folder| {
+        system.tree().sweep(folder).map_err(|source| (folder.to_owned(), source))
+    })
 }
 
 /// A file without our block.

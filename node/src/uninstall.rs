@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::apply::without_block;
+use crate::apply::{sweep, without_block};
 use crate::config::split;
 use crate::cri::CriState;
 use crate::facts::{DetectError, Facts, Live, Restart, detect, dump};
@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::record::{Phase, Record, RecordError, Written, digest};
 use crate::restart;
 use crate::spec;
-use crate::system::{Attributes, System};
+use crate::system::{Attributes, System, trial_name};
 
 /// What is done to a file.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -114,12 +114,16 @@ pub fn uninstall(
     let loaded = Record::load(tree)?;
     let mut record = loaded.clone().unwrap_or_default();
     let mut done = removals(system, options, &facts, &record)?;
-    validate(system, options, &facts, &done)?;
     let before = record.before.clone().filter(|_| record.phase == Phase::Removing).or_else(|| facts.cri.state().cloned());
     if loaded.is_some() {
         record.phase = Phase::Removing;
         record.before = before.clone();
         record.save(tree)?;
+    }
+    if let Err(error) = validate(system, options, &facts, &done) {
+        // Nothing was removed.
+        loaded.map_or(Ok(()), |loaded| loaded.save(tree))?;
+        return Err(error);
     }
     for removal in &done.files {
         say(&removal.to_string());
@@ -147,6 +151,7 @@ pub fn uninstall(
                 .map_err(UninstallError::Worse)?;
         }
     }
+    sweep(system, &facts, options).map_err(|(path, source)| UninstallError::Write { path, source })?;
     if tree.exists(folder) {
         Record::forget(tree)?;
     }
@@ -236,8 +241,7 @@ fn validate(
     let (Some(Removal { new: Some((bytes, attributes)), path, .. }), Some(before)) = (main, &facts.effective) else {
         return Ok(());
     };
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let candidate = path.with_file_name(format!(".{name}.wasm-node-try"));
+    let candidate = trial_name(path);
     let at = |source| UninstallError::Write { path: candidate.clone(), source };
     system.tree().write(&candidate, bytes, *attributes).map_err(at)?;
     let after = dump(system, &facts.layout, &candidate);

@@ -40,6 +40,12 @@ pub enum CriError {
         #[source]
         source: tonic::transport::Error,
     },
+    /// As before, for who only plays.
+    #[error("nobody answers at {path}: is containerd running?")]
+    Down {
+        /// The socket.
+        path: PathBuf,
+    },
     /// It answers, but not this.
     #[error("containerd refuses {call}: {}", .status.message().escape_debug())]
     Call {
@@ -62,11 +68,6 @@ pub enum CriError {
 impl CriError {
     fn call(call: &'static str) -> impl FnOnce(tonic::Status) -> Self {
         move |status| Self::Call { call, status: Box::new(status) }
-    }
-
-    /// Whether containerd answers, but has no CRI: its configuration disables it, or broke it.
-    pub fn is_without_cri(&self) -> bool {
-        matches!(self, Self::Call { status, .. } if status.code() == tonic::Code::Unimplemented)
     }
 }
 

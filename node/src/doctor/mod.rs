@@ -10,6 +10,7 @@ pub use label::{LabelError, NodeName, label};
 
 use crate::facts::{Facts, Live as LiveCri};
 use crate::options::Options;
+use crate::printable::printable;
 use crate::system::Live;
 use crate::trial;
 
@@ -131,7 +132,7 @@ impl fmt::Display for Report {
                 Severity::Warning => "warning",
                 Severity::Error => "error  ",
             };
-            writeln!(f, "{severity}  {:<14} {}", finding.check, finding.text.escape_debug())?;
+            writeln!(f, "{severity}  {:<14} {}", finding.check, printable(&finding.text))?;
             if let Some(remedy) = &finding.remedy {
                 writeln!(f, "{:25}-> {remedy}", "")?;
             }

@@ -80,6 +80,14 @@ pub(super) fn change(facts: &Facts, options: &Options, notes: &mut Vec<String>) 
         .map_err(|_| refuse(crate::config::ConfigError::NotText))?;
     let (without, block) = split(old_text, &options.handler);
 
+    // A template is no TOML: a table of that name in it is known by its head.
+    let heads = [format!("runtimes.{}]", options.handler), format!("runtimes.\"{}\"]", options.handler)];
+    if matches!(edit, Edit::Template(_)) && heads.iter().any(|head| without.contains(head)) {
+        notes.push(format!("{} has a runtime {} already: it is left as it is", path.display(), options.handler));
+        let made = facts.config.first().and_then(|file| file.document.as_ref()).map(Document::runtimes);
+        let made = made.and_then(|mut of| of.remove(options.handler.as_str())).unwrap_or_default();
+        return Ok(Change { edit: None, runtime: made.runtime, step: None });
+    }
     let binary = facts.crun.as_ref().map_or(CRUN, |crun| crun.path.to_str().unwrap_or(CRUN));
     let base = base_spec::path(facts, &options.handler);
     let table = RuntimeTable::crun(binary, &base.to_string_lossy(), systemd_cgroup(facts, notes));

@@ -6,6 +6,7 @@ use similar::TextDiff;
 
 use super::{Action, Plan, Step, Write};
 use crate::facts::Restart;
+use crate::printable::printable;
 
 /// The most lines that a table shows of a new file.
 const MAX_NEW: usize = 30;
@@ -93,15 +94,4 @@ fn diff(write: &Write) -> String {
     let path = write.path.display().to_string();
     let from = if write.old.is_some() { &*path } else { "/dev/null" };
     TextDiff::from_lines(&*old, &*new).unified_diff().context_radius(3).header(from, &path).to_string()
-}
-
-/// A file's own words cannot steer the terminal.
-fn printable(line: &str) -> String {
-    line.chars()
-        .map(|letter| match letter {
-            '\t' => letter.to_string(),
-            letter if letter.is_control() => letter.escape_debug().to_string(),
-            letter => letter.to_string(),
-        })
-        .collect()
 }

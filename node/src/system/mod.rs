@@ -12,7 +12,7 @@ pub use fate::{Fate, Spared};
 #[cfg(feature = "kill-points")]
 pub use fate::KilledAt;
 pub use live::Live;
-pub use tree::{Attributes, Tree};
+pub use tree::{Attributes, Tree, trial_name};
 
 use crate::cri::{CriError, CriState};
 use crate::invocation::{Invocation, Ran};

@@ -24,6 +24,14 @@ const MAX_ENTRIES: usize = 10_000;
 const MAX_LINKS: usize = 40;
 /// The end of temporary names. No program's pattern for its configuration (`*.toml`, `*.conf`) matches it.
 const TEMPORARY: &str = ".wasm-node-new";
+/// The end of the names of files that are only written to be tried.
+const TRIAL: &str = ".wasm-node-try";
+
+/// The name under which a file's new content is tried, beside it, before it takes its place.
+pub fn trial_name(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}{TRIAL}"))
+}
 
 /// A root folder.
 #[derive(Debug)]
@@ -194,6 +202,24 @@ impl Tree {
         Ok(())
     }
 
+    /// Removes from a folder what a run left that was ended: temporary files of [`Self::write`] and [`trial_name`]s.
+    ///
+    /// # Errors
+    /// Where one stays.
+    pub fn sweep(&self, folder: &Path) -> io::Result<()> {
+        self.left(folder)?.iter().try_for_each(|name| self.remove(&folder.join(name)))
+    }
+
+    /// What a run left in a folder that was ended.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn left(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let mut names = self.list(folder)?;
+        names.retain(|name| name.starts_with('.') && (name.ends_with(TEMPORARY) || name.ends_with(TRIAL)));
+        Ok(names)
+    }
+
     /// Makes a folder with all above it.
     ///
     /// # Errors
@@ -318,6 +344,10 @@ mod tests {
         assert_eq!(tree.read(path).unwrap().unwrap(), b"x = 1\n");
         assert_eq!(tree.attributes(path).unwrap().unwrap().mode, 0o600);
         assert!(folder.path().join("etc/a/b.toml").is_file());
+        assert_eq!(tree.list(Path::new("/etc/a")).unwrap(), ["b.toml"]);
+        std::fs::write(folder.path().join("etc/a/.b.toml.wasm-node-new"), "half").unwrap();
+        tree.write(&trial_name(path), b"", Attributes::default()).unwrap();
+        tree.sweep(Path::new("/etc/a")).unwrap();
         assert_eq!(tree.list(Path::new("/etc/a")).unwrap(), ["b.toml"]);
         tree.remove(path).unwrap();
         tree.remove(path).unwrap();
