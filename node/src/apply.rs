@@ -103,7 +103,11 @@ pub enum ApplyError {
 ///
 /// # Errors
 /// Where it cannot be; it is as before then, unless the error says otherwise.
-pub fn apply(system: &dyn System, options: &Options, say: &mut dyn FnMut(&str)) -> Result<Applied, ApplyError> {
+pub fn apply(
+    system: &dyn System,
+    options: &Options,
+    say: &mut dyn FnMut(&str),
+) -> Result<Applied, ApplyError> {
     let tree = system.tree();
     let mut lock = None;
     let mut installed = false;
@@ -111,8 +115,9 @@ pub fn apply(system: &dyn System, options: &Options, say: &mut dyn FnMut(&str)) 
         let facts = detect(system, options)?;
         let plan = plan(&facts, options)?;
         let record = Record::load(tree)?;
-        let unfinished = record.as_ref().is_some_and(|record| record.phase != Phase::Applied || record.restart_due)
-            || tree.left(Path::new(spec::STATE_DIR)).is_ok_and(|names| !names.is_empty());
+        let unfinished =
+            record.as_ref().is_some_and(|record| record.phase != Phase::Applied || record.restart_due)
+                || tree.left(Path::new(spec::STATE_DIR)).is_ok_and(|names| !names.is_empty());
         if plan.is_empty() && !unfinished {
             return Ok(if installed { Applied::Done } else { Applied::Unchanged });
         }
@@ -179,7 +184,8 @@ impl Run<'_> {
         let planned = plan.steps.iter().any(|step| matches!(step.action, Action::Restart(_)));
         // A run that was ended after its writes still owes the restart. What runs is then not what the files say, even
         // where both look alike: a base spec is read once.
-        let restarts = planned || (self.record.restart_due && self.facts.live && self.record.phase == Phase::Applying);
+        let restarts =
+            planned || (self.record.restart_due && self.facts.live && self.record.phase == Phase::Applying);
         self.begin(&writes, restarts)?;
         self.write(&writes).or_else(|error| self.undo_record(previous.as_ref(), error))?;
         if let Some(Edit::DropIn(_)) = &plan.edit
@@ -358,9 +364,9 @@ pub(crate) fn sweep(
     let files = candidates(facts, options);
     let folders: BTreeSet<&Path> =
         files.iter().filter_map(|path| path.parent()).chain([Path::new(spec::STATE_DIR)]).collect();
-    folders.into_iter().try_for_each(|folder| {
-        system.tree().sweep(folder).map_err(|source| (folder.to_owned(), source))
-    })
+    folders
+        .into_iter()
+        .try_for_each(|folder| system.tree().sweep(folder).map_err(|source| (folder.to_owned(), source)))
 }
 
 /// A file without our block.

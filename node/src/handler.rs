@@ -38,7 +38,11 @@ impl FromStr for HandlerName {
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
             && !text.starts_with('-')
             && !text.ends_with('-');
-        if good { Ok(Self(text.to_owned())) } else { Err(HandlerNameError(text.chars().take(2 * MAX).collect())) }
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(HandlerNameError(text.chars().take(2 * MAX).collect()))
+        }
     }
 }
 

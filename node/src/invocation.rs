@@ -119,6 +119,9 @@ mod tests {
     fn complaints_are_short_and_printable() {
         let stderr = (0..100).map(|n| format!("line {n}\x1b\n")).collect();
         let said = Ran { code: Some(1), stderr, ..Ran::default() }.complaint();
-        assert!(said.starts_with("exit code 1: line 95\\u{1b}; ") && said.ends_with("line 99\\u{1b}"), "{said}");
+        assert!(
+            said.starts_with("exit code 1: line 95\\u{1b}; ") && said.ends_with("line 99\\u{1b}"),
+            "{said}"
+        );
     }
 }

@@ -85,7 +85,9 @@ pub enum RecordError {
         source: io::Error,
     },
     /// It is none, or one of a later version.
-    #[error("{0} is not understood: it is of a later version, or was damaged; look into it, and remove it to begin anew")]
+    #[error(
+        "{0} is not understood: it is of a later version, or was damaged; look into it, and remove it to begin anew"
+    )]
     Form(PathBuf),
     /// A copy is not what it was.
     #[error("the copy {0} is missing or was changed: put the file back by hand, or remove {dir} to leave all as it is", dir = spec::STATE_DIR)]
@@ -171,7 +173,11 @@ impl Record {
         let names = tree.list(folder).unwrap_or_default();
         names.into_iter().filter(|name| name != FILE).try_for_each(|name| remove(folder.join(name)))?;
         remove(path())?;
-        tree.remove_empty(folder).map_err(|source| RecordError::Io { what: "remove", path: folder.into(), source })
+        tree.remove_empty(folder).map_err(|source| RecordError::Io {
+            what: "remove",
+            path: folder.into(),
+            source,
+        })
     }
 
     /// Removes the copies that no file refers to any more.
@@ -180,7 +186,12 @@ impl Record {
     /// Where one stays.
     pub fn tidy(&self, tree: &Tree) -> Result<(), RecordError> {
         let used = |name: &String| {
-            name == FILE || self.files.values().filter_map(|file| file.original.as_ref()).any(|of| name == hex(&of.digest))
+            name == FILE
+                || self
+                    .files
+                    .values()
+                    .filter_map(|file| file.original.as_ref())
+                    .any(|of| name == hex(&of.digest))
         };
         for name in tree.list(Path::new(spec::STATE_DIR)).unwrap_or_default() {
             if !used(&name) {

@@ -114,7 +114,11 @@ pub fn uninstall(
     let loaded = Record::load(tree)?;
     let mut record = loaded.clone().unwrap_or_default();
     let mut done = removals(system, options, &facts, &record)?;
-    let before = record.before.clone().filter(|_| record.phase == Phase::Removing).or_else(|| facts.cri.state().cloned());
+    let before = record
+        .before
+        .clone()
+        .filter(|_| record.phase == Phase::Removing)
+        .or_else(|| facts.cri.state().cloned());
     if loaded.is_some() {
         record.phase = Phase::Removing;
         record.before = before.clone();
@@ -159,7 +163,12 @@ pub fn uninstall(
     Ok(done)
 }
 
-fn judge(system: &dyn System, options: &Options, facts: &Facts, before: Option<CriState>) -> Result<(), String> {
+fn judge(
+    system: &dyn System,
+    options: &Options,
+    facts: &Facts,
+    before: Option<CriState>,
+) -> Result<(), String> {
     if let (None, Live::Down(_)) = (&before, &facts.cri) {
         // It was down, and whether it is up now is its own business.
         return Ok(());
@@ -238,7 +247,8 @@ fn validate(
     done: &Uninstalled,
 ) -> Result<(), UninstallError> {
     let main = done.files.iter().find(|removal| removal.path == facts.layout.config);
-    let (Some(Removal { new: Some((bytes, attributes)), path, .. }), Some(before)) = (main, &facts.effective) else {
+    let (Some(Removal { new: Some((bytes, attributes)), path, .. }), Some(before)) = (main, &facts.effective)
+    else {
         return Ok(());
     };
     let candidate = trial_name(path);
@@ -265,7 +275,9 @@ impl std::fmt::Display for Removal {
             Outcome::BlockTakenOut => {
                 write!(f, "{path}: only our block was taken out, for the rest was changed since")
             }
-            Outcome::Kept => write!(f, "{path}: kept, for somebody changed it since; nothing uses it any more"),
+            Outcome::Kept => {
+                write!(f, "{path}: kept, for somebody changed it since; nothing uses it any more")
+            }
         }
     }
 }

@@ -187,6 +187,7 @@ mod tests {
         let check = |text: &str| Document::parse(text.as_bytes()).unwrap().check_open(version);
         check("version = 2\n[plugins]\n[plugins.\"io.containerd.grpc.v1.cri\".cni]\n").unwrap();
         check("version = 2\nplugins.x.y = 1\n").unwrap_err();
-        check("version = 2\n[plugins]\n\"io.containerd.grpc.v1.cri\" = { sandbox_image = \"x\" }\n").unwrap_err();
+        check("version = 2\n[plugins]\n\"io.containerd.grpc.v1.cri\" = { sandbox_image = \"x\" }\n")
+            .unwrap_err();
     }
 }

@@ -133,7 +133,8 @@ imports = ["/etc/containerd/config.toml"]
 
     #[test]
     fn ours_is_left_aside_and_everything_else_counts() {
-        let ours = "[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.crun-wasmedge]\nruntime_type = 'x'\n";
+        let ours =
+            "[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.crun-wasmedge]\nruntime_type = 'x'\n";
         assert_eq!(difference(&format!("{BEFORE}{ours}")), None);
         assert_eq!(difference(&BEFORE.replace("SystemdCgroup = false", "")), None);
         assert_eq!(difference(&BEFORE.replace("\"/etc", "\"/other").replace("false", " false # same")), None);

@@ -94,7 +94,8 @@ impl Cri {
             .connect_with_connector(connector)
             .await
             .map_err(|source| CriError::Connect { path: path.to_owned(), source })?;
-        let (runtime, images) = (RuntimeServiceClient::new(channel.clone()), ImageServiceClient::new(channel));
+        let (runtime, images) =
+            (RuntimeServiceClient::new(channel.clone()), ImageServiceClient::new(channel));
         Ok(Self { runtime, images })
     }
 
@@ -135,7 +136,8 @@ impl Cri {
         let handlers: Vec<String> = said.runtime_handlers.into_iter().map(|handler| handler.name).collect();
         let mut state = CriState::read(&config, &handlers);
         let conditions = said.status.unwrap_or_default().conditions;
-        let holds = |name: &str| conditions.iter().any(|condition| condition.r#type == name && condition.status);
+        let holds =
+            |name: &str| conditions.iter().any(|condition| condition.r#type == name && condition.status);
         state.version = format!("{} {}", version.runtime_name, version.runtime_version);
         state.runtime_ready = holds("RuntimeReady");
         state.network_ready = holds("NetworkReady");

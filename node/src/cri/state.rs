@@ -106,7 +106,8 @@ mod tests {
 
     fn state(runtimes: &[&str]) -> CriState {
         let runtimes: Vec<String> = runtimes.iter().map(|name| (*name).to_owned()).collect();
-        let mut state = CriState::read(&serde_json::json!({"containerd": {"defaultRuntimeName": "runc"}}), &runtimes);
+        let mut state =
+            CriState::read(&serde_json::json!({"containerd": {"defaultRuntimeName": "runc"}}), &runtimes);
         state.runtime_ready = true;
         state
     }

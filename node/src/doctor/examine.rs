@@ -34,7 +34,10 @@ fn engine(facts: &Facts, report: &mut Report) {
                 "reinstall crun",
             ),
             (None, true) => {
-                report.ok("crun", format!("{} {} has {}", crun.path.display(), crun.version, spec::CRUN_FEATURE));
+                report.ok(
+                    "crun",
+                    format!("{} {} has {}", crun.path.display(), crun.version, spec::CRUN_FEATURE),
+                );
             }
             (None, false) => report.add(
                 Severity::Error,
@@ -52,7 +55,9 @@ fn engine(facts: &Facts, report: &mut Report) {
     }
     match &facts.containerd {
         Some(containerd) => report.ok("containerd", format!("version {}", containerd.version)),
-        None => report.add(Severity::Error, "containerd", "containerd cannot be asked for its version", APPLY),
+        None => {
+            report.add(Severity::Error, "containerd", "containerd cannot be asked for its version", APPLY)
+        }
     }
 }
 
@@ -69,22 +74,38 @@ fn configuration(facts: &Facts, options: &Options, tree: &Tree, report: &mut Rep
         }
         Ok(plan) => {
             if plan.writes().next().is_some() {
-                report.add(Severity::Error, CHECK, "files are not as they should be: `wasm-node plan` shows which", APPLY);
+                report.add(
+                    Severity::Error,
+                    CHECK,
+                    "files are not as they should be: `wasm-node plan` shows which",
+                    APPLY,
+                );
             } else if !plan.installs() {
                 report.ok(CHECK, format!("{} is crun with WasmEdge", options.handler));
             }
             for note in plan.notes {
                 // A note is a warning where it speaks of two that should agree.
                 if note.contains("cgroup driver") {
-                    report.add(Severity::Warning, "cgroup-driver", note, "let runc's table say what the kubelet does");
+                    report.add(
+                        Severity::Warning,
+                        "cgroup-driver",
+                        note,
+                        "let runc's table say what the kubelet does",
+                    );
                 } else {
                     report.ok(CHECK, note);
                 }
             }
             let base = Path::new(&plan.wanted.base_runtime_spec);
-            let annotated = tree.read(base).ok().flatten().is_some_and(|bytes| base_spec::has_annotation(&bytes));
+            let annotated =
+                tree.read(base).ok().flatten().is_some_and(|bytes| base_spec::has_annotation(&bytes));
             if !plan.wanted.base_runtime_spec.is_empty() && !annotated {
-                let text = format!("{} does not have {}={}", base.display(), spec::VARIANT_ANNOTATION, spec::VARIANT);
+                let text = format!(
+                    "{} does not have {}={}",
+                    base.display(),
+                    spec::VARIANT_ANNOTATION,
+                    spec::VARIANT
+                );
                 report.add(Severity::Error, "base-spec", text, APPLY);
             }
         }
@@ -93,7 +114,8 @@ fn configuration(facts: &Facts, options: &Options, tree: &Tree, report: &mut Rep
         let runtimes = file.document.as_ref().map(crate::config::Document::runtimes).unwrap_or_default();
         for (name, table) in runtimes {
             // `*` alone, and what begins like crun's own settings.
-            let hooks = |word: &&String| word.starts_with("run.oci") || *word == "*" || word.starts_with("*.");
+            let hooks =
+                |word: &&String| word.starts_with("run.oci") || *word == "*" || word.starts_with("*.");
             if let Some(word) = table.runtime.pod_annotations.iter().find(hooks) {
                 report.add(
                     Severity::Warning,
@@ -112,7 +134,12 @@ fn live(facts: &Facts, options: &Options, report: &mut Report) {
     let state = match &facts.cri {
         Live::Folder => return,
         Live::Down(why) => {
-            report.add(Severity::Error, CHECK, why, "start containerd, and read its log where it does not start");
+            report.add(
+                Severity::Error,
+                CHECK,
+                why,
+                "start containerd, and read its log where it does not start",
+            );
             return;
         }
         Live::Up(state) => state,
@@ -120,7 +147,12 @@ fn live(facts: &Facts, options: &Options, report: &mut Report) {
     if state.runtime_ready {
         report.ok(CHECK, format!("{} is ready", state.version));
     } else {
-        report.add(Severity::Error, CHECK, format!("{} is not ready", state.version), "read containerd's log");
+        report.add(
+            Severity::Error,
+            CHECK,
+            format!("{} is not ready", state.version),
+            "read containerd's log",
+        );
     }
     if state.runtimes.contains_key(options.handler.as_str()) {
         report.ok("runtime", format!("containerd has loaded {}", options.handler));
@@ -166,7 +198,8 @@ fn kernel(facts: &Facts, report: &mut Report) {
     }
     if !facts.kernel.modules_lacking.is_empty() || !facts.kernel.settings_lacking.is_empty() {
         let lacking = [facts.kernel.modules_lacking.as_slice(), &facts.kernel.settings_lacking].concat();
-        let ours = [spec::MODULES_FILE, spec::SYSCTL_FILE].map(|path| facts.files.contains_key(Path::new(path)));
+        let ours =
+            [spec::MODULES_FILE, spec::SYSCTL_FILE].map(|path| facts.files.contains_key(Path::new(path)));
         if ours == [false, false] {
             let text = format!("not made at boot: {}", lacking.join(", "));
             report.add(Severity::Warning, "kernel", text, APPLY);

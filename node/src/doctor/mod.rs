@@ -74,7 +74,12 @@ impl Report {
         match &facts.cri {
             LiveCri::Folder => return,
             LiveCri::Down(_) => {
-                self.add(Severity::Error, CHECK, "no pod can be run: containerd does not answer", "see above");
+                self.add(
+                    Severity::Error,
+                    CHECK,
+                    "no pod can be run: containerd does not answer",
+                    "see above",
+                );
                 return;
             }
             LiveCri::Up(_) => {}
@@ -85,7 +90,9 @@ impl Report {
                     self.add(
                         Severity::Warning,
                         "sandbox-image",
-                        format!("the sandbox image {image} is not on the node: one of our own stood in for it"),
+                        format!(
+                            "the sandbox image {image} is not on the node: one of our own stood in for it"
+                        ),
                         "pods need it: let the node pull it once, or import it (ctr -n k8s.io images import)",
                     );
                 }
@@ -111,11 +118,20 @@ impl Report {
 fn remedy_of(why: &str) -> &'static str {
     for (word, remedy) in [
         ("no runtime for", "restart containerd: it runs with an older configuration"),
-        ("oom_score_adj", "set restrict_oom_score_adj = true in containerd's CRI table: this machine lacks CAP_SYS_RESOURCE"),
-        ("Exec format error", "crun did not take it for WebAssembly: run `wasm-node apply`, which gives it the annotation"),
+        (
+            "oom_score_adj",
+            "set restrict_oom_score_adj = true in containerd's CRI table: this machine lacks CAP_SYS_RESOURCE",
+        ),
+        (
+            "Exec format error",
+            "crun did not take it for WebAssembly: run `wasm-node apply`, which gives it the annotation",
+        ),
         ("hybrid", "boot with systemd.unified_cgroup_hierarchy=1: crun refuses cgroup v1 and v2 at once"),
         ("libwasmedge", "install the engine: `wasm-node apply`"),
-        ("cgroupsPath", "SystemdCgroup of crun's runtime must be what containerd's other runtimes and the kubelet have"),
+        (
+            "cgroupsPath",
+            "SystemdCgroup of crun's runtime must be what containerd's other runtimes and the kubelet have",
+        ),
     ] {
         if why.contains(word) {
             return remedy;

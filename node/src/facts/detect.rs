@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Arch, Containerd, Crun, Engine, Facts, Kernel, Kubelet, Layout, Live, OldFile, OpenYurt, Os, containerd, os,
+    Arch, Containerd, Crun, Engine, Facts, Kernel, Kubelet, Layout, Live, OldFile, OpenYurt, Os, containerd,
+    os,
 };
 use crate::cri::CriError;
 use crate::options::Options;
@@ -45,7 +46,8 @@ pub fn detect(system: &dyn System, options: &Options) -> Result<Facts, DetectErr
         .map_err(|(path, source)| DetectError::Config { path, source })?;
     let containerd = Containerd::ask(system, &layout);
     let effective = containerd.as_ref().and_then(|_| containerd::dump(system, &layout, &layout.config)?.ok());
-    let default_spec = system.run(&layout.ctr(&["oci", "spec"])).ok().filter(crate::invocation::Ran::succeeded);
+    let default_spec =
+        system.run(&layout.ctr(&["oci", "spec"])).ok().filter(crate::invocation::Ran::succeeded);
     let cri = if system.is_live() {
         match system.cri(&layout.socket, Patience::None) {
             Ok(state) => Live::Up(state),
@@ -67,9 +69,9 @@ pub fn detect(system: &dyn System, options: &Options) -> Result<Facts, DetectErr
         engine: Engine::find(tree),
         apt_mirror: os::apt_mirror(tree),
         kubelet: Kubelet::find(tree),
-        pod_network: tree
-            .list(Path::new("/etc/cni/net.d"))
-            .is_ok_and(|names| names.iter().any(|name| name.ends_with(".conflist") || name.ends_with(".conf"))),
+        pod_network: tree.list(Path::new("/etc/cni/net.d")).is_ok_and(|names| {
+            names.iter().any(|name| name.ends_with(".conflist") || name.ends_with(".conf"))
+        }),
         openyurt: OpenYurt::find(tree, &options.handler),
         kernel: Kernel::find(tree, [spec::MODULES_FILE, spec::SYSCTL_FILE].map(Path::new)),
         cri,

@@ -54,7 +54,11 @@ impl Kernel {
                 .filter(|name| !modules.iter().any(|line| line == *name))
                 .map(|name| (*name).to_owned())
                 .collect(),
-            settings_lacking: SETTINGS.iter().filter(|name| !is_set(name)).map(|name| (*name).to_owned()).collect(),
+            settings_lacking: SETTINGS
+                .iter()
+                .filter(|name| !is_set(name))
+                .map(|name| (*name).to_owned())
+                .collect(),
         }
     }
 }

@@ -140,14 +140,22 @@ const MICROK8S_ARGS: &str = "/var/snap/microk8s/current/args";
 /// Same source.
 const MICROK8S_TEMPLATE: &str = "/var/snap/microk8s/current/args/containerd-template.toml";
 /// Where systemd's units are, the first ones winning.
-const UNITS: [&str; 4] =
-    ["/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+const UNITS: [&str; 4] = [
+    "/etc/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
 
 /// The first of these units that is there, where systemd runs.
 fn unit(tree: &Tree, names: &[&str]) -> Restart {
-    let there = |name: &&&str| UNITS.iter().any(|folder| tree.exists(&Path::new(folder).join(format!("{name}.service"))));
+    let there = |name: &&&str| {
+        UNITS.iter().any(|folder| tree.exists(&Path::new(folder).join(format!("{name}.service"))))
+    };
     match names.iter().find(there) {
-        Some(name) if tree.exists(Path::new("/run/systemd/system")) => Restart::Unit(format!("{name}.service")),
+        Some(name) if tree.exists(Path::new("/run/systemd/system")) => {
+            Restart::Unit(format!("{name}.service"))
+        }
         _ => Restart::Person,
     }
 }

@@ -54,7 +54,10 @@ fn cached_nodes(tree: &Tree, kubelet: &Path) -> impl Iterator<Item = String> {
 fn watch_list_off(tree: &Tree) -> bool {
     let drop_ins = Path::new(KUBELET_DROP_INS);
     let names = tree.list(drop_ins).unwrap_or_default();
-    let files = KUBELET_ENVIRONMENT.iter().map(|path| path.into()).chain(names.iter().map(|name| drop_ins.join(name)));
+    let files = KUBELET_ENVIRONMENT
+        .iter()
+        .map(|path| path.into())
+        .chain(names.iter().map(|name| drop_ins.join(name)));
     files.filter_map(|path| tree.text(&path)).any(|text| {
         text.lines()
             .map(str::trim)

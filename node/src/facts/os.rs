@@ -47,7 +47,11 @@ pub enum Arch {
 
 impl Os {
     pub(super) fn read(tree: &Tree) -> Self {
-        FILES.iter().find_map(|path| tree.text(Path::new(path))).map(|text| Self::parse(&text)).unwrap_or_default()
+        FILES
+            .iter()
+            .find_map(|path| tree.text(Path::new(path)))
+            .map(|text| Self::parse(&text))
+            .unwrap_or_default()
     }
 
     fn parse(text: &str) -> Self {
@@ -94,7 +98,9 @@ pub(super) fn apt_mirror(tree: &Tree) -> Option<String> {
     let mut texts: Vec<String> = tree.text(Path::new("/etc/apt/sources.list")).into_iter().collect();
     for name in tree.list(folder).unwrap_or_default() {
         let path = folder.join(&name);
-        if (name.ends_with(".list") || name.ends_with(".sources")) && path != Path::new(crate::spec::APT_SOURCE) {
+        if (name.ends_with(".list") || name.ends_with(".sources"))
+            && path != Path::new(crate::spec::APT_SOURCE)
+        {
             texts.extend(tree.text(&path));
         }
     }
@@ -130,7 +136,10 @@ mod tests {
         assert_eq!((testing.major(), &*testing.name), (None, "Debian GNU/Linux forky/sid"));
         let ubuntu = Os::parse("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"25.04\"\n");
         assert!(ubuntu.is("debian") && ubuntu.major() == Some(25));
-        assert_eq!(Os::parse("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"").package_manager(), Some(PackageManager::Dnf));
+        assert_eq!(
+            Os::parse("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"").package_manager(),
+            Some(PackageManager::Dnf)
+        );
         assert_eq!(Os::parse("ID=alpine").package_manager(), None);
     }
 }

@@ -39,7 +39,11 @@ pub(super) fn edit(facts: &Facts) -> Edit {
     match facts.layout.kind {
         Kind::K3s | Kind::Rke2 => drop_in.map_or_else(
             || {
-                let name = if version(facts) > ConfigVersion::TWO { "config-v3.toml.tmpl" } else { "config.toml.tmpl" };
+                let name = if version(facts) > ConfigVersion::TWO {
+                    "config-v3.toml.tmpl"
+                } else {
+                    "config.toml.tmpl"
+                };
                 Edit::Template(facts.layout.folder.join(name))
             },
             Edit::DropIn,
@@ -49,7 +53,9 @@ pub(super) fn edit(facts: &Facts) -> Edit {
             let nothing = main.is_none_or(|file| file.bytes.is_none());
             if let Some(path) = drop_in {
                 Edit::DropIn(path)
-            } else if nothing && facts.containerd.as_ref().is_some_and(super::super::facts::Containerd::imports_by_itself) {
+            } else if nothing
+                && facts.containerd.as_ref().is_some_and(super::super::facts::Containerd::imports_by_itself)
+            {
                 Edit::DropIn(Path::new(spec::CONTAINERD_DROP_INS).join(DROP_IN))
             } else {
                 // With containerd 1.x the last file that has a CRI table is the one that counts: it replaces the others'.
@@ -67,9 +73,16 @@ pub(super) fn change(facts: &Facts, options: &Options, notes: &mut Vec<String>) 
         document.check_cri().map_err(|source| Refusal::Config { path: file.path.clone(), source })?;
     }
     if let Some((path, runtime)) = hand_made(facts, options) {
-        usable(facts, &runtime)
-            .map_err(|why| Refusal::HandlerTaken { path: path.clone(), handler: options.handler.clone(), why })?;
-        notes.push(format!("{} has a runtime {} already: it is left as it is", path.display(), options.handler));
+        usable(facts, &runtime).map_err(|why| Refusal::HandlerTaken {
+            path: path.clone(),
+            handler: options.handler.clone(),
+            why,
+        })?;
+        notes.push(format!(
+            "{} has a runtime {} already: it is left as it is",
+            path.display(),
+            options.handler
+        ));
         return Ok(Change { edit: None, runtime, step: None });
     }
     let edit = edit(facts);
@@ -83,7 +96,11 @@ pub(super) fn change(facts: &Facts, options: &Options, notes: &mut Vec<String>) 
     // A template is no TOML: a table of that name in it is known by its head.
     let heads = [format!("runtimes.{}]", options.handler), format!("runtimes.\"{}\"]", options.handler)];
     if matches!(edit, Edit::Template(_)) && heads.iter().any(|head| without.contains(head)) {
-        notes.push(format!("{} has a runtime {} already: it is left as it is", path.display(), options.handler));
+        notes.push(format!(
+            "{} has a runtime {} already: it is left as it is",
+            path.display(),
+            options.handler
+        ));
         let made = facts.config.first().and_then(|file| file.document.as_ref()).map(Document::runtimes);
         let made = made.and_then(|mut of| of.remove(options.handler.as_str())).unwrap_or_default();
         return Ok(Change { edit: None, runtime: made.runtime, step: None });
@@ -124,7 +141,10 @@ pub(super) fn change(facts: &Facts, options: &Options, notes: &mut Vec<String>) 
             tables.keys().map(String::as_str).filter(|name| *name != options.handler.as_str()).collect();
         let also = match kept.as_slice() {
             [] => String::new(),
-            kept => format!("; {} is said, too, for a file that declares one runtime drops those that it does not", kept.join(", ")),
+            kept => format!(
+                "; {} is said, too, for a file that declares one runtime drops those that it does not",
+                kept.join(", ")
+            ),
         };
         let reason = format!("the runtime {} is crun with WasmEdge{also}", options.handler);
         Step { action: Action::Write(Write::new(facts, path, new.into_bytes(), share)), reason }
@@ -181,7 +201,8 @@ fn usable(facts: &Facts, runtime: &LiveRuntime) -> Result<(), String> {
 
 /// The runtimes that containerd has without their being declared, and would lose by the first that is.
 fn implicit(facts: &Facts, without: &str, options: &Options) -> BTreeMap<String, RuntimeTable> {
-    let declared = Document::parse(without.as_bytes()).map(|document| document.runtimes()).unwrap_or_default();
+    let declared =
+        Document::parse(without.as_bytes()).map(|document| document.runtimes()).unwrap_or_default();
     let others = facts.config.iter().filter_map(|file| file.document.as_ref()).map(Document::runtimes);
     match &facts.effective {
         Some(effective) => {
@@ -189,7 +210,9 @@ fn implicit(facts: &Facts, without: &str, options: &Options) -> BTreeMap<String,
             all.retain(|name, _| !declared.contains_key(name) && name != options.handler.as_str());
             all
         }
-        None if declared.is_empty() && others.flatten().all(|(name, _)| name == "runc" || name == options.handler.as_str()) => {
+        None if declared.is_empty()
+            && others.flatten().all(|(name, _)| name == "runc" || name == options.handler.as_str()) =>
+        {
             [("runc".to_owned(), RuntimeTable::implicit_runc())].into()
         }
         None => BTreeMap::new(),
@@ -205,7 +228,11 @@ fn systemd_cgroup(facts: &Facts, notes: &mut Vec<String>) -> bool {
         .map(crate::config::Effective::runtimes)
         .or_else(|| from_files().find(|of| of.contains_key("runc")));
     let runc = runtimes.and_then(|mut of| of.remove("runc")).map(|table| table.runtime.systemd_cgroup);
-    let kubelet = facts.kubelet.as_ref().and_then(|kubelet| kubelet.driver).map(|driver| driver == CgroupDriver::Systemd);
+    let kubelet = facts
+        .kubelet
+        .as_ref()
+        .and_then(|kubelet| kubelet.driver)
+        .map(|driver| driver == CgroupDriver::Systemd);
     if let (Some(kubelet), Some(runc)) = (kubelet, runc)
         && kubelet != runc
     {

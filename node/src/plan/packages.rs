@@ -15,7 +15,11 @@ const FIRST_DEBIAN: u32 = 13;
 /// What is missing is downloaded without questions.
 const QUIET: [(&str, &str); 1] = [("DEBIAN_FRONTEND", "noninteractive")];
 
-pub(super) fn step(facts: &Facts, options: &Options, notes: &mut Vec<String>) -> Result<Option<Step>, Refusal> {
+pub(super) fn step(
+    facts: &Facts,
+    options: &Options,
+    notes: &mut Vec<String>,
+) -> Result<Option<Step>, Refusal> {
     if let Some(crun) = &facts.crun
         && let Some(why) = &crun.failure
         // In a root folder of another architecture nothing can be run.
@@ -55,21 +59,36 @@ pub(super) fn step(facts: &Facts, options: &Options, notes: &mut Vec<String>) ->
             }
             from_trixie(facts, &missing, &["crun", "libwasmedge0"])
         }
-        Some(PackageManager::Apt) if wrong.is_some_and(|crun| crun.path == Path::new("/usr/bin/crun")) && newer => {
+        Some(PackageManager::Apt)
+            if wrong.is_some_and(|crun| crun.path == Path::new("/usr/bin/crun")) && newer =>
+        {
             if let Some(crun) = wrong {
-                notes.push(format!("crun {} of {} is built without WasmEdge: Debian 13's is taken, pinned and held", crun.version, name()));
+                notes.push(format!(
+                    "crun {} of {} is built without WasmEdge: Debian 13's is taken, pinned and held",
+                    crun.version,
+                    name()
+                ));
             }
             from_trixie(facts, &missing, &["crun"])
         }
         Some(manager) => {
             if let Some(crun) = wrong {
-                return Err(Refusal::CrunWithoutEngine { path: crun.path.clone(), version: crun.version.clone() });
+                return Err(Refusal::CrunWithoutEngine {
+                    path: crun.path.clone(),
+                    version: crun.version.clone(),
+                });
             }
             let commands = match manager {
                 PackageManager::Apt => vec![apt(&["update"]), install(&missing)],
                 PackageManager::Dnf => {
                     let words: Vec<&str> = missing.iter().map(String::as_str).collect();
-                    vec![Invocation::install("dnf", &["install", "--assumeyes", "--setopt=install_weak_deps=False"]).and(&words)]
+                    vec![
+                        Invocation::install(
+                            "dnf",
+                            &["install", "--assumeyes", "--setopt=install_weak_deps=False"],
+                        )
+                        .and(&words),
+                    ]
                 }
             };
             Action::Install { writes: Vec::new(), commands, packages: missing.clone() }

@@ -72,7 +72,9 @@ pub enum Refusal {
         missing: Vec<String>,
     },
     /// containerd's client does not say what a container begins with.
-    #[error("cannot learn containerd's default OCI configuration from `{command}`: is containerd's client installed?")]
+    #[error(
+        "cannot learn containerd's default OCI configuration from `{command}`: is containerd's client installed?"
+    )]
     NoDefaultSpec {
         /// What was tried.
         command: String,

@@ -33,7 +33,8 @@ impl serde::Serialize for View<'_> {
             steps: Vec<Line<'a>>,
             notes: &'a [String],
         }
-        Whole { steps: self.0.steps.iter().flat_map(lines).collect(), notes: &self.0.notes }.serialize(serializer)
+        Whole { steps: self.0.steps.iter().flat_map(lines).collect(), notes: &self.0.notes }
+            .serialize(serializer)
     }
 }
 
@@ -50,7 +51,8 @@ impl fmt::Display for View<'_> {
             if let Some(diff) = &line.diff {
                 let lines: Vec<&str> = diff.lines().collect();
                 // What is new from beginning to end is not read line by line.
-                let shown = if diff.starts_with("--- /dev/null") { MAX_NEW.min(lines.len()) } else { lines.len() };
+                let shown =
+                    if diff.starts_with("--- /dev/null") { MAX_NEW.min(lines.len()) } else { lines.len() };
                 lines[..shown].iter().try_for_each(|line| writeln!(f, "     {}", printable(line)))?;
                 if shown < lines.len() {
                     writeln!(f, "     ... and {} more lines: -o json has them", lines.len() - shown)?;
@@ -67,7 +69,9 @@ fn lines(step: &Step) -> Vec<Line<'_>> {
         Action::Install { writes, commands, packages } => {
             let mut lines: Vec<Line<'_>> = writes
                 .iter()
-                .map(|write| line("write", format!("write {}", write.path.display()), Some(diff(write)), Vec::new()))
+                .map(|write| {
+                    line("write", format!("write {}", write.path.display()), Some(diff(write)), Vec::new())
+                })
                 .collect();
             let commands = commands.iter().map(ToString::to_string).collect();
             lines.push(line("install", format!("install {}", packages.join(", ")), None, commands));
@@ -81,7 +85,10 @@ fn lines(step: &Step) -> Vec<Line<'_>> {
             let what = match restart {
                 Restart::Unit(unit) => format!("restart {unit}"),
                 Restart::Command(command) => format!("restart containerd: {command}"),
-                Restart::Person => "restart containerd: yours to do, for there is no systemd here (or say --restart-command)".to_owned(),
+                Restart::Person => {
+                    "restart containerd: yours to do, for there is no systemd here (or say --restart-command)"
+                        .to_owned()
+                }
             };
             vec![line("restart", what, None, Vec::new())]
         }

@@ -92,7 +92,10 @@ impl System for Live {
     }
 
     fn cri(&self, socket: &Path, patience: Patience) -> Result<CriState, CriError> {
-        self.runtime.block_on(Cri::state(&self.tree.path().join(socket.strip_prefix("/").unwrap_or(socket)), patience))
+        self.runtime.block_on(Cri::state(
+            &self.tree.path().join(socket.strip_prefix("/").unwrap_or(socket)),
+            patience,
+        ))
     }
 }
 
@@ -122,6 +125,9 @@ mod tests {
         let mut long = Invocation::look("sleep", &["60"]);
         long.limit = Duration::from_millis(50);
         assert_eq!(live.run(&long).unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_eq!(live.run(&Invocation::look("no-such-program", &[])).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            live.run(&Invocation::look("no-such-program", &[])).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 }

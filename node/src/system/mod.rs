@@ -8,9 +8,9 @@ mod tree;
 use std::io;
 use std::path::Path;
 
-pub use fate::{Fate, Spared};
 #[cfg(feature = "kill-points")]
 pub use fate::KilledAt;
+pub use fate::{Fate, Spared};
 pub use live::Live;
 pub use tree::{Attributes, Tree, trial_name};
 

@@ -358,7 +358,9 @@ mod tests {
     fn links_lead_nowhere_but_into_the_root() {
         let (folder, tree) = tree();
         std::fs::create_dir(folder.path().join("etc")).unwrap();
-        for (link, target) in [("absolute", "/real.toml"), ("up", "../../../../real.toml"), ("chain", "absolute")] {
+        for (link, target) in
+            [("absolute", "/real.toml"), ("up", "../../../../real.toml"), ("chain", "absolute")]
+        {
             std::os::unix::fs::symlink(target, folder.path().join("etc").join(link)).unwrap();
             let path = Path::new("/etc").join(link);
             tree.write(&path, link.as_bytes(), Attributes::default()).unwrap();
@@ -372,7 +374,8 @@ mod tests {
     #[test]
     fn what_is_no_plain_file_is_not_read() {
         let (folder, tree) = tree();
-        rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("fifo"), FileType::Fifo, Mode::RUSR, 0)
+            .unwrap();
         assert!(tree.read(Path::new("/fifo")).is_err());
         assert!(tree.read(Path::new("/")).is_err());
         std::fs::write(folder.path().join("large"), vec![0; MAX_FILE as usize + 1]).unwrap();

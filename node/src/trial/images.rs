@@ -27,7 +27,8 @@ pub(super) fn import(
     program: &Program<'_>,
 ) -> Result<(), TrialError> {
     let reference: Reference = name.parse().map_err(|_| TrialError::Name(name.to_owned()))?;
-    let pack = |error: &dyn std::fmt::Display| TrialError::Pack { image: name.to_owned(), why: error.to_string() };
+    let pack =
+        |error: &dyn std::fmt::Display| TrialError::Pack { image: name.to_owned(), why: error.to_string() };
     let (file, bytes) = match program {
         Program::Module(bytes) => ("hello.wasm", *bytes),
         Program::Native(bytes) => ("native", *bytes),

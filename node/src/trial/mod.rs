@@ -115,7 +115,8 @@ pub fn run(system: &Live, facts: &Facts, options: &Options) -> Result<Trial, Tri
     let mut imported = vec![HELLO_IMAGE, SIDECAR_IMAGE];
     imported.extend(absent.as_deref());
     let tried = (|| {
-        let import = |name: &str, program| images::import(system, &facts.layout, folder.path(), name, &program);
+        let import =
+            |name: &str, program| images::import(system, &facts.layout, folder.path(), name, &program);
         import(HELLO_IMAGE, Program::Module(programs::HELLO))?;
         import(SIDECAR_IMAGE, Program::Native(&sidecar))?;
         if let Some(name) = &absent {
@@ -137,7 +138,8 @@ pub fn run(system: &Live, facts: &Facts, options: &Options) -> Result<Trial, Tri
 
 async fn trial(cri: &mut Cri, facts: &Facts, options: &Options, folder: &Path) -> Result<Trial, TrialError> {
     let handler = options.handler.as_str();
-    let systemd = facts.cri.state().and_then(|state| state.runtimes.get(handler)).is_some_and(|of| of.systemd_cgroup);
+    let systemd =
+        facts.cri.state().and_then(|state| state.runtimes.get(handler)).is_some_and(|of| of.systemd_cgroup);
     let words = [word(), word(), word()];
     let began = Instant::now();
     let pod = Pod::start(cri, handler, systemd, folder, "alone").await?;
@@ -156,7 +158,8 @@ async fn trial(cri: &mut Cri, facts: &Facts, options: &Options, folder: &Path) -
 
 fn expect(what: &'static str, said: &Said, expected: &str) -> Result<(), TrialError> {
     if said.code != 0 {
-        let text = if said.text.is_empty() { String::new() } else { format!(": {}", said.text.escape_debug()) };
+        let text =
+            if said.text.is_empty() { String::new() } else { format!(": {}", said.text.escape_debug()) };
         return Err(TrialError::Failed { what, code: said.code, said: text });
     }
     if said.text != expected {

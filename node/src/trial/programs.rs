@@ -18,17 +18,17 @@ pub(super) fn sidecar(arch: Arch) -> Option<Vec<u8>> {
             62,
             &[
                 &[0x48, 0x8b, 0x74, 0x24, 0x10][..], // mov rsi, [rsp+16]: the first argument
-                &[0x31, 0xd2],                   // xor edx, edx: its length
-                &[0x80, 0x3c, 0x16, 0x00],       // next: cmp byte [rsi+rdx], 0
-                &[0x74, 0x05],                   // je found
-                &[0x48, 0xff, 0xc2],             // inc rdx
-                &[0xeb, 0xf5],                   // jmp next
-                &[0xbf, 1, 0, 0, 0],             // found: mov edi, 1: standard output
-                &[0xb8, 1, 0, 0, 0],             // mov eax, 1: write
-                &[0x0f, 0x05],                   // syscall
-                &[0x31, 0xff],                   // xor edi, edi
-                &[0xb8, 231, 0, 0, 0],           // mov eax, 231: exit_group
-                &[0x0f, 0x05],                   // syscall
+                &[0x31, 0xd2],                       // xor edx, edx: its length
+                &[0x80, 0x3c, 0x16, 0x00],           // next: cmp byte [rsi+rdx], 0
+                &[0x74, 0x05],                       // je found
+                &[0x48, 0xff, 0xc2],                 // inc rdx
+                &[0xeb, 0xf5],                       // jmp next
+                &[0xbf, 1, 0, 0, 0],                 // found: mov edi, 1: standard output
+                &[0xb8, 1, 0, 0, 0],                 // mov eax, 1: write
+                &[0x0f, 0x05],                       // syscall
+                &[0x31, 0xff],                       // xor edi, edi
+                &[0xb8, 231, 0, 0, 0],               // mov eax, 231: exit_group
+                &[0x0f, 0x05],                       // syscall
             ]
             .concat(),
         ),

@@ -89,7 +89,13 @@ fn only_our_block_goes_where_somebody_changed_the_file_since() {
 fn changes_that_came_in_between_are_the_new_original() {
     let node = Played::new(DEBIAN);
     applied(&node).unwrap();
-    node.put(MAIN, &format!("# mine, later\n{}", node.get(MAIN).unwrap().replace("SystemdCgroup = false", "SystemdCgroup = true")));
+    node.put(
+        MAIN,
+        &format!(
+            "# mine, later\n{}",
+            node.get(MAIN).unwrap().replace("SystemdCgroup = false", "SystemdCgroup = true")
+        ),
+    );
     assert_eq!(applied(&node).unwrap(), Applied::Done);
     assert!(node.get(MAIN).unwrap().contains("SystemdCgroup = false"));
     assert_eq!(uninstalled(&node)[0].1, Outcome::Restored);
@@ -137,7 +143,12 @@ fn a_runtime_by_hand_is_left_alone_or_refused() {
 
 #[test]
 fn what_containerd_could_not_read_is_refused_and_untouched() {
-    for broken in ["version = 2\n[plugins\n", "version = 1\n", "disabled_plugins = [\"cri\"]\n", "version = 2\nx = \"\u{1}\"\n"] {
+    for broken in [
+        "version = 2\n[plugins\n",
+        "version = 1\n",
+        "disabled_plugins = [\"cri\"]\n",
+        "version = 2\nx = \"\u{1}\"\n",
+    ] {
         let node = Played::new(broken);
         let before = node.snapshot();
         let refused = applied(&node).unwrap_err();
@@ -212,7 +223,10 @@ fn modules_and_settings_stay_where_there_is_a_kubelet() {
     applied(&node).unwrap();
     assert!(node.get("/etc/modules-load.d/wasm-node.conf").unwrap().ends_with("overlay\nbr_netfilter\n"));
     let settings = node.get("/etc/sysctl.d/90-wasm-node.conf").unwrap();
-    assert!(settings.contains("bridge-nf-call-iptables = 1") && !settings.contains("ip_forward"), "{settings}");
+    assert!(
+        settings.contains("bridge-nf-call-iptables = 1") && !settings.contains("ip_forward"),
+        "{settings}"
+    );
     assert!(node.running.borrow().as_ref().unwrap()[HANDLER].systemd_cgroup, "as the kubelet");
     assert_eq!(applied(&node).unwrap(), Applied::Unchanged);
     uninstalled(&node);

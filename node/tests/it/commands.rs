@@ -43,7 +43,13 @@ fn dry_runs_change_nothing() {
     let ran = wasm_node(&node, &["doctor", "--dry-run", "-o", "json"]);
     assert_eq!(ran.status.code(), Some(1));
     let said: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    assert!(said["findings"].as_array().unwrap().iter().any(|of| of["check"] == "crun" && of["severity"] == "error"));
+    assert!(
+        said["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|of| of["check"] == "crun" && of["severity"] == "error")
+    );
     assert_eq!(node.snapshot(), before);
 }
 
@@ -56,6 +62,7 @@ fn help_and_completions() {
     }
     let ran = Command::new(env!("CARGO_BIN_EXE_wasm-node")).args(["completions", "bash"]).output().unwrap();
     assert!(String::from_utf8_lossy(&ran.stdout).contains("wasm-node"));
-    let ran = Command::new(env!("CARGO_BIN_EXE_wasm-node")).args(["plan", "--handler", "A.B"]).output().unwrap();
+    let ran =
+        Command::new(env!("CARGO_BIN_EXE_wasm-node")).args(["plan", "--handler", "A.B"]).output().unwrap();
     assert_eq!(ran.status.code(), Some(2));
 }

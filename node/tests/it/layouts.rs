@@ -47,7 +47,8 @@ fn there_and_back(node: &Played, path: &str) -> String {
 fn k3s_and_rke2_with_drop_ins_get_one() {
     for name in ["k3s", "rke2"] {
         let folder = format!("/var/lib/rancher/{name}/agent/etc/containerd");
-        let node = at(&format!("{folder}/config.toml"), &K3S[1].replace("k3s/agent", &format!("{name}/agent")));
+        let node =
+            at(&format!("{folder}/config.toml"), &K3S[1].replace("k3s/agent", &format!("{name}/agent")));
         let path = format!("{folder}/config-v3.toml.d/wasm-node.toml");
         assert_eq!(edit(&node), Edit::DropIn(path.clone().into()));
         let text = there_and_back(&node, &path);
@@ -99,7 +100,10 @@ fn containerd_2_has_other_tables_and_drop_ins() {
     let text = there_and_back(&node, MAIN);
     let runtimes = Document::parse(text.as_bytes()).unwrap().runtimes();
     assert_eq!(runtimes.keys().collect::<Vec<_>>(), [HANDLER, "runc"]);
-    assert!(text.contains("[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.crun-wasmedge]"), "{text}");
+    assert!(
+        text.contains("[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.crun-wasmedge]"),
+        "{text}"
+    );
 
     let mut node = Played::new(CONTAINERD[1]);
     node.version = "2.3.0";
@@ -109,7 +113,9 @@ fn containerd_2_has_other_tables_and_drop_ins() {
     assert_eq!(document.runtimes().keys().collect::<Vec<_>>(), [HANDLER]);
 
     // Without any file, 2.2 and later read the folder by themselves; older ones need a file.
-    for (version, path) in [("2.2.1", "/etc/containerd/conf.d/wasm-node.toml"), ("2.1.9", MAIN), ("1.7.24", MAIN)] {
+    for (version, path) in
+        [("2.2.1", "/etc/containerd/conf.d/wasm-node.toml"), ("2.1.9", MAIN), ("1.7.24", MAIN)]
+    {
         let mut node = Played::new("");
         std::fs::remove_file(node.folder.path().join(&MAIN[1..])).unwrap();
         node.version = version;
@@ -130,15 +136,24 @@ fn open_yurt_is_looked_at() {
         let facts = detect(node, &Options::default()).unwrap();
         let report = examine(&facts, &Options::default(), node.tree());
         assert!(report.severity() < Severity::Error, "{report}");
-        let ours = report.findings.into_iter().filter(|of| of.check == "openyurt" && of.severity == Severity::Warning);
+        let ours = report
+            .findings
+            .into_iter()
+            .filter(|of| of.check == "openyurt" && of.severity == Severity::Warning);
         ours.map(|finding| finding.text).collect::<Vec<_>>()
     };
     assert!(warnings(&node).is_empty(), "there is none");
     node.put("/etc/systemd/system/yurthub.service", "");
     assert_eq!(warnings(&node).len(), 4);
     node.put("/etc/kubernetes/cache/kubelet/runtimeclasses.v1.node.k8s.io/crun-wasmedge", "{}");
-    node.put("/etc/kubernetes/cache/kubelet/nodes.v1.core/edge", r#"{"node.openyurt.io/autonomy-duration": "0"}"#);
-    node.put("/etc/systemd/system/kubelet.service.d/10.conf", "[Service]\nEnvironment=\"KUBE_FEATURE_WatchListClient=false\"\n");
+    node.put(
+        "/etc/kubernetes/cache/kubelet/nodes.v1.core/edge",
+        r#"{"node.openyurt.io/autonomy-duration": "0"}"#,
+    );
+    node.put(
+        "/etc/systemd/system/kubelet.service.d/10.conf",
+        "[Service]\nEnvironment=\"KUBE_FEATURE_WatchListClient=false\"\n",
+    );
     node.put("/opt/cni/bin/loopback", "");
     assert!(warnings(&node).is_empty(), "{:?}", warnings(&node));
 }
@@ -148,14 +163,22 @@ fn what_is_wrong_is_found_without_running_anything() {
     let errors = |node: &Played| {
         let options = Options { packages: wasm_node::options::Packages::Never, ..Options::default() };
         let report = examine(&detect(node, &options).unwrap(), &options, node.tree());
-        report.findings.into_iter().filter(|of| of.severity == Severity::Error).map(|of| of.check).collect::<Vec<_>>()
+        report
+            .findings
+            .into_iter()
+            .filter(|of| of.severity == Severity::Error)
+            .map(|of| of.check)
+            .collect::<Vec<_>>()
     };
     assert_eq!(errors(&Played::bare(DEBIAN)), ["crun", "engine", "configuration", "runtime"]);
     let node = Played::new(DEBIAN);
     assert_eq!(errors(&node), ["configuration", "base-spec", "runtime"]);
     apply(&node, &Options::default(), &mut |_| {}).unwrap();
     assert!(errors(&node).is_empty());
-    node.put("/proc/self/mounts", "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n");
+    node.put(
+        "/proc/self/mounts",
+        "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n",
+    );
     *node.running.borrow_mut() = None;
     assert_eq!(errors(&node), ["cri", "cgroups"]);
 }

@@ -33,7 +33,10 @@ fn debian_13_and_ubuntu_install_their_own() {
     for os in ["ID=debian\nVERSION_ID=13\n", "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"25.10\"\n"] {
         let node = on(os);
         let said = commands(&node);
-        assert!(said[0].ends_with(" update") && said[1].ends_with("--no-install-recommends crun libwasmedge0"), "{said:?}");
+        assert!(
+            said[0].ends_with(" update") && said[1].ends_with("--no-install-recommends crun libwasmedge0"),
+            "{said:?}"
+        );
         assert_eq!(applied(&node).unwrap(), Applied::Done);
         assert_eq!(node.runtimes(), [HANDLER, "runc"]);
         assert_eq!(applied(&node).unwrap(), Applied::Unchanged);

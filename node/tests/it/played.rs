@@ -87,7 +87,10 @@ impl Played {
             sabotaged: Cell::new(false),
             live: true,
         };
-        node.put("/etc/os-release", "ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\nPRETTY_NAME=\"Debian 13\"\n");
+        node.put(
+            "/etc/os-release",
+            "ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\nPRETTY_NAME=\"Debian 13\"\n",
+        );
         node.put("/usr/lib/systemd/system/containerd.service", "[Service]\nExecStart=/usr/bin/containerd\n");
         node.put("/run/systemd/system/x", "");
         node.put(MAIN, config);
@@ -123,7 +126,10 @@ impl Played {
                 if path.is_dir() {
                     folders.push(path);
                 } else {
-                    files.insert(path.strip_prefix(self.folder.path()).unwrap().to_owned(), std::fs::read_to_string(&path).unwrap());
+                    files.insert(
+                        path.strip_prefix(self.folder.path()).unwrap().to_owned(),
+                        std::fs::read_to_string(&path).unwrap(),
+                    );
                 }
             }
         }
@@ -148,7 +154,9 @@ impl Played {
         // It reads the base specs when it starts.
         let readable = |runtime: &LiveRuntime| {
             runtime.base_runtime_spec.is_empty()
-                || self.get(&runtime.base_runtime_spec).is_some_and(|text| serde_json::from_str::<serde_json::Value>(&text).is_ok())
+                || self
+                    .get(&runtime.base_runtime_spec)
+                    .is_some_and(|text| serde_json::from_str::<serde_json::Value>(&text).is_ok())
         };
         let loaded = loaded.filter(|of| of.values().all(readable));
         let loaded = loaded.filter(|of| !(self.sabotaged.get() && of.contains_key(HANDLER)));
@@ -202,7 +210,9 @@ impl Played {
                     assert!(self.get("/etc/apt/preferences.d/wasm-node-trixie").is_some(), "not pinned");
                     self.install_crun(self.archive[1]);
                 }
-                "libwasmedge0" | "libwasmedge0/trixie" => self.put("/usr/lib/x86_64-linux-gnu/libwasmedge.so.0", ""),
+                "libwasmedge0" | "libwasmedge0/trixie" => {
+                    self.put("/usr/lib/x86_64-linux-gnu/libwasmedge.so.0", "")
+                }
                 "containerd" => {
                     self.put(MAIN, DEBIAN);
                     self.start();
@@ -246,10 +256,16 @@ impl System for Played {
                         // As a kill right after it.
                         self.life.before("hear of the restart")?;
                         if self.running.borrow().is_none() {
-                            return Ok(Ran { code: Some(1), stdout: String::new(), stderr: "failed".to_owned() });
+                            return Ok(Ran {
+                                code: Some(1),
+                                stdout: String::new(),
+                                stderr: "failed".to_owned(),
+                            });
                         }
                     }
-                    ("apt-get", arguments) if arguments.contains(&"install") => self.install(&invocation.arguments),
+                    ("apt-get", arguments) if arguments.contains(&"install") => {
+                        self.install(&invocation.arguments)
+                    }
                     _ => {}
                 }
                 Ok(said(""))

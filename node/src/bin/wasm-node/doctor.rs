@@ -53,7 +53,8 @@ impl Args {
         let severity = report.severity();
         self.output.print(&report)?;
         if let Some(node) = self.label.as_ref().filter(|_| severity < Severity::Error) {
-            let label = label(&system, node, &options.handler).context("the node runs wasm, but is not labelled")?;
+            let label =
+                label(&system, node, &options.handler).context("the node runs wasm, but is not labelled")?;
             eprintln!("==> labelled: {label}");
         }
         Ok(match severity {

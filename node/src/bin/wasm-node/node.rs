@@ -56,7 +56,8 @@ enum Kernel {
 impl Node {
     /// The node's door.
     pub(crate) fn open(&self) -> anyhow::Result<Live> {
-        Live::open(&self.root, fate()?).with_context(|| format!("cannot open the root {}", self.root.display()))
+        Live::open(&self.root, fate()?)
+            .with_context(|| format!("cannot open the root {}", self.root.display()))
     }
 
     /// What is asked for.
