@@ -9,7 +9,7 @@
 //! - [`check()`] holds a module against the rules for a WASI command.
 //!
 //! Each value that a person types is a type here whose only entrance is [`FromStr`](std::str::FromStr). The crate
-//! knows nothing of Akri; nothing but [`engine`] runs anything.
+//! knows nothing of Akri; nothing but [`engine`] runs anything. Without the feature `registry` it talks to no network.
 
 mod aot;
 mod build;
@@ -25,13 +25,16 @@ mod layout;
 mod module;
 mod platform;
 mod print;
+#[cfg(feature = "registry")]
 mod progress;
 mod reference;
+#[cfg(feature = "registry")]
 mod registry;
 mod selector;
 mod settings;
 pub mod spec;
 mod timestamp;
+#[cfg(feature = "registry")]
 mod transfer;
 
 pub use aot::AotError;
@@ -54,8 +57,10 @@ pub use module::{
     ModuleError, ModuleReport, ModuleSummary, Table,
 };
 pub use platform::{Platform, PlatformError};
+#[cfg(feature = "registry")]
 pub use progress::{Progress, Quiet};
 pub use reference::{Reference, ReferenceError};
+#[cfg(feature = "registry")]
 pub use registry::{
     ClientOptions, Clock, Credential, CredentialError, CredentialSource, FailureKind, InputError, PlainHttp,
     RegistryClient, RegistryError, RetryPolicy, Secret, SystemClock,
@@ -63,6 +68,7 @@ pub use registry::{
 pub use selector::{Selector, SelectorError};
 pub use settings::{EntryName, KeyValue, SettingError, User};
 pub use timestamp::{Timestamp, TimestampError};
+#[cfg(feature = "registry")]
 pub use transfer::{
     BlobOutcome, BlobReport, Place, PlaceError, Transfer, TransferError, TransferReport, transfer,
 };

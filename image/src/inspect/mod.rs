@@ -23,7 +23,9 @@ pub use report::{ConfigSummary, Node, Report};
 pub use source::{InputKind, InspectError};
 
 pub(crate) use source::Source;
+#[cfg(feature = "registry")]
 pub(crate) use unpack::hash;
+#[cfg(feature = "registry")]
 pub(crate) use verify::read;
 use walk::Walk;
 

@@ -85,6 +85,7 @@ impl BlobStore {
         fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
     }
 
+    #[cfg(feature = "registry")]
     /// Takes in a file that was verified to be the blob of this digest.
     pub(super) fn adopt(&self, file: &Path, digest: &Digest) -> io::Result<()> {
         let place = self.root.join(digest.blob_path());

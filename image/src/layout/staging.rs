@@ -128,6 +128,7 @@ impl Staging {
         Ok(Self { folder, target, _lock: lock })
     }
 
+    #[cfg(feature = "registry")]
     /// What will be written: the output, or what it links to.
     pub(crate) fn target(&self) -> &Path {
         &self.target

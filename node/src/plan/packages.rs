@@ -1,0 +1,140 @@
+//! What is installed, and by whom. Whether a crun will do is decided by what it says of itself once it is there.
+
+use std::path::Path;
+
+use super::{Action, Refusal, Share, Step, Write};
+use crate::facts::{Facts, Kind, PackageManager};
+use crate::invocation::Invocation;
+use crate::options::{Options, Packages};
+use crate::spec;
+
+/// Where Debian's packages come from when the node names no mirror.
+const MIRROR: &str = "http://deb.debian.org/debian";
+/// The oldest Debian whose crun runs wasm.
+const FIRST_DEBIAN: u32 = 13;
+/// What is missing is downloaded without questions.
+const QUIET: [(&str, &str); 1] = [("DEBIAN_FRONTEND", "noninteractive")];
+
+pub(super) fn step(
+    facts: &Facts,
+    options: &Options,
+    notes: &mut Vec<String>,
+) -> Result<Option<Step>, Refusal> {
+    if let Some(crun) = &facts.crun
+        && let Some(why) = &crun.failure
+        // In a root folder of another architecture nothing can be run.
+        && facts.live
+    {
+        return Err(Refusal::CrunBroken { path: crun.path.clone(), why: why.clone() });
+    }
+    let containerd = facts.containerd.is_none() && facts.layout.kind == Kind::Plain;
+    let (crun, engine) = (facts.crun.is_none(), facts.engine.is_none());
+    let wrong = facts.crun.as_ref().filter(|crun| crun.failure.is_none() && !crun.has_engine());
+    let manager = facts.os.package_manager();
+    let mut missing = Vec::new();
+    for (lacks, deb, rpm) in [
+        (containerd, "containerd", "containerd"),
+        (crun || wrong.is_some(), "crun", "crun-wasm"),
+        (engine, "libwasmedge0", "wasmedge-rt"),
+    ] {
+        if lacks {
+            missing.push(if manager == Some(PackageManager::Dnf) { rpm } else { deb }.to_owned());
+        }
+    }
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    if options.packages == Packages::Never {
+        return Err(Refusal::PackagesMissing { missing });
+    }
+    let name = || if facts.os.name.is_empty() { "this system".to_owned() } else { facts.os.name.clone() };
+    let debian = facts.os.id == "debian";
+    let old = debian && facts.os.major().is_some_and(|major| major < FIRST_DEBIAN);
+    let newer = debian && facts.os.major().is_none_or(|major| major > FIRST_DEBIAN);
+    let action = match manager {
+        None => return Err(Refusal::UnknownDistribution { name: name(), missing }),
+        Some(PackageManager::Apt) if old && (crun || engine || wrong.is_some()) => {
+            if options.packages != Packages::FromTrixie {
+                return Err(Refusal::TooOld { name: name(), missing });
+            }
+            from_trixie(facts, &missing, &["crun", "libwasmedge0"])
+        }
+        Some(PackageManager::Apt)
+            if wrong.is_some_and(|crun| crun.path == Path::new("/usr/bin/crun")) && newer =>
+        {
+            if let Some(crun) = wrong {
+                notes.push(format!(
+                    "crun {} of {} is built without WasmEdge: Debian 13's is taken, pinned and held",
+                    crun.version,
+                    name()
+                ));
+            }
+            from_trixie(facts, &missing, &["crun"])
+        }
+        Some(manager) => {
+            if let Some(crun) = wrong {
+                return Err(Refusal::CrunWithoutEngine {
+                    path: crun.path.clone(),
+                    version: crun.version.clone(),
+                });
+            }
+            let commands = match manager {
+                PackageManager::Apt => vec![apt(&["update"]), install(&missing)],
+                PackageManager::Dnf => {
+                    let words: Vec<&str> = missing.iter().map(String::as_str).collect();
+                    vec![
+                        Invocation::install(
+                            "dnf",
+                            &["install", "--assumeyes", "--setopt=install_weak_deps=False"],
+                        )
+                        .and(&words),
+                    ]
+                }
+            };
+            Action::Install { writes: Vec::new(), commands, packages: missing.clone() }
+        }
+    };
+    let reason = format!("missing: {}", missing.join(", "));
+    Ok(Some(Step { action, reason }))
+}
+
+/// Debian 13's packages on another Debian: its source, a pin that keeps everything else away, and a hold on crun, which an
+/// upgrade would replace by one without the engine.
+fn from_trixie(facts: &Facts, missing: &[String], pinned: &[&str]) -> Action {
+    let mirror = facts.apt_mirror.as_deref().unwrap_or(MIRROR);
+    let source = format!(
+        "# Written by `wasm-node apply`: crun with WasmEdge comes from here, and by the pin beside nothing else.\nTypes: deb\nURIs: {mirror}\nSuites: {release}\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
+        release = spec::DEBIAN_RELEASE
+    );
+    let pin = format!(
+        "# Written by `wasm-node apply`.\nPackage: *\nPin: release n={release}\nPin-Priority: 100\n\nPackage: {pinned}\nPin: release n={release}\nPin-Priority: 1001\n",
+        pinned = pinned.join(" "),
+        release = spec::DEBIAN_RELEASE
+    );
+    let names: Vec<String> = missing
+        .iter()
+        .map(|name| match pinned.contains(&&**name) {
+            true => format!("{name}/{}", spec::DEBIAN_RELEASE),
+            false => name.clone(),
+        })
+        .collect();
+    let writes = [(spec::APT_SOURCE, source), (spec::APT_PIN, pin)]
+        .map(|(path, text)| Write::new(facts, Path::new(path), text.into_bytes(), Share::Whole));
+    let commands = vec![
+        apt(&["update"]),
+        install(&names).and(&["--allow-downgrades"]),
+        Invocation::look("apt-mark", &["hold", "crun"]),
+    ];
+    Action::Install { writes: writes.into(), commands, packages: missing.to_vec() }
+}
+
+fn apt(arguments: &[&str]) -> Invocation {
+    let quiet = ["--quiet", "--quiet", "--yes", "-o", "DPkg::Lock::Timeout=300"];
+    let apt = Invocation::install("apt-get", &quiet).and(arguments);
+    QUIET.iter().fold(apt, |apt, (name, value)| apt.with(name, value))
+}
+
+fn install(packages: &[String]) -> Invocation {
+    let words: Vec<&str> = packages.iter().map(String::as_str).collect();
+    apt(&["install", "--no-install-recommends"]).and(&words)
+}
