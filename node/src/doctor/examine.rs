@@ -27,6 +27,12 @@ fn engine(facts: &Facts, report: &mut Report) {
     match &facts.crun {
         None => report.add(Severity::Error, "crun", "crun is not installed", APPLY),
         Some(crun) => match (&crun.failure, crun.has_engine()) {
+            (Some(why), _) if !facts.live => report.add(
+                Severity::Warning,
+                "crun",
+                format!("{} cannot be asked in a root folder: {why}", crun.path.display()),
+                "ask once the node runs",
+            ),
             (Some(why), _) => report.add(
                 Severity::Error,
                 "crun",

@@ -57,7 +57,7 @@ pub(super) fn step(
             if options.packages != Packages::FromTrixie {
                 return Err(Refusal::TooOld { name: name(), missing });
             }
-            from_trixie(facts, &missing, &["crun", "libwasmedge0"])
+            from_trixie(facts, &missing, From::Everything)
         }
         Some(PackageManager::Apt)
             if wrong.is_some_and(|crun| crun.path == Path::new("/usr/bin/crun")) && newer =>
@@ -69,7 +69,7 @@ pub(super) fn step(
                     name()
                 ));
             }
-            from_trixie(facts, &missing, &["crun"])
+            from_trixie(facts, &missing, From::CrunAlone)
         }
         Some(manager) => {
             if let Some(crun) = wrong {
@@ -100,32 +100,48 @@ pub(super) fn step(
 
 /// Debian 13's packages on another Debian: its source, a pin that keeps everything else away, and a hold on crun, which an
 /// upgrade would replace by one without the engine.
-fn from_trixie(facts: &Facts, missing: &[String], pinned: &[&str]) -> Action {
+fn from_trixie(facts: &Facts, missing: &[String], what: From) -> Action {
     let mirror = facts.apt_mirror.as_deref().unwrap_or(MIRROR);
+    let pinned = match what {
+        From::Everything => "crun libwasmedge0",
+        From::CrunAlone => "crun",
+    };
     let source = format!(
         "# Written by `wasm-node apply`: crun with WasmEdge comes from here, and by the pin beside nothing else.\nTypes: deb\nURIs: {mirror}\nSuites: {release}\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
         release = spec::DEBIAN_RELEASE
     );
     let pin = format!(
         "# Written by `wasm-node apply`.\nPackage: *\nPin: release n={release}\nPin-Priority: 100\n\nPackage: {pinned}\nPin: release n={release}\nPin-Priority: 1001\n",
-        pinned = pinned.join(" "),
         release = spec::DEBIAN_RELEASE
     );
-    let names: Vec<String> = missing
-        .iter()
-        .map(|name| match pinned.contains(&&**name) {
-            true => format!("{name}/{}", spec::DEBIAN_RELEASE),
-            false => name.clone(),
-        })
-        .collect();
+    let install = match what {
+        // What they need comes from there, too, which apt finds by itself in no other way.
+        From::Everything => install(missing).and(&["--target-release", spec::DEBIAN_RELEASE]),
+        From::CrunAlone => {
+            let of_release = |name: &String| match &**name {
+                "crun" => format!("crun/{}", spec::DEBIAN_RELEASE),
+                other => other.to_owned(),
+            };
+            install(&missing.iter().map(of_release).collect::<Vec<_>>())
+        }
+    };
     let writes = [(spec::APT_SOURCE, source), (spec::APT_PIN, pin)]
         .map(|(path, text)| Write::new(facts, Path::new(path), text.into_bytes(), Share::Whole));
     let commands = vec![
         apt(&["update"]),
-        install(&names).and(&["--allow-downgrades"]),
+        install.and(&["--allow-downgrades"]),
         Invocation::look("apt-mark", &["hold", "crun"]),
     ];
     Action::Install { writes: writes.into(), commands, packages: missing.to_vec() }
+}
+
+/// What comes from Debian 13.
+#[derive(Clone, Copy)]
+enum From {
+    /// crun and the engine, on an older Debian.
+    Everything,
+    /// crun, on a newer one.
+    CrunAlone,
 }
 
 fn apt(arguments: &[&str]) -> Invocation {

@@ -49,7 +49,7 @@ pub enum Refusal {
     },
     /// Debian before 13.
     #[error(
-        "{name} has no crun with WasmEdge; missing: {}; --from-trixie takes those of Debian 13, pinned so that nothing else comes from there but what they need (its libc6 among it)", .missing.join(", ")
+        "{name} has no crun with WasmEdge; missing: {}; --from-trixie takes those of Debian 13, pinned so that nothing else comes from there but what they need (libc6 and base-files among it: the system calls itself Debian 13 then)", .missing.join(", ")
     )]
     TooOld {
         /// The distribution.

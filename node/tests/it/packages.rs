@@ -82,7 +82,12 @@ fn debian_12_says_what_is_lacking_and_takes_it_from_13_when_told() {
     assert_eq!(node.snapshot(), before);
     let options = Options { packages: Packages::FromTrixie, ..Options::default() };
     assert_eq!(apply(&node, &options, &mut |_| {}).unwrap(), Applied::Done);
-    assert!(node.commands.borrow().join("\n").contains("crun/trixie libwasmedge0/trixie --allow-downgrades"));
+    assert!(
+        node.commands
+            .borrow()
+            .join("\n")
+            .contains("crun libwasmedge0 --target-release trixie --allow-downgrades")
+    );
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(crate) struct Allowed {
     #[arg(long, conflicts_with = "from_trixie")]
     no_packages: bool,
 
-    /// On Debian 12: take crun and WasmEdge, and what they need, from Debian 13
+    /// On Debian 12: take crun and WasmEdge, and what they need (libc6 and base-files, too), from Debian 13
     #[arg(long)]
     from_trixie: bool,
 
