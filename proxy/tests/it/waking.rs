@@ -25,7 +25,8 @@ async fn watching(grace_ms: u64) -> Watching {
     let configured = akri_proxy::ServeConfig { wake_on: vec![watched.clone()], ..config(&place) };
     let proxy = Proxy::start(configured).await;
     let mut script = Script::start_with_grace(&place.exchange(), grace_ms).await;
-    script.woken_by(Wake::Requests.byte()).await;
+    // The first proxy has it look at everything once.
+    script.woken_by(Wake::Everything.byte()).await;
     let endpoint = agent.registered().await.endpoint;
     Watching { place, watched, proxy, script, _agent: agent, endpoint }
 }
