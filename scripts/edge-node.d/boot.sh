@@ -126,16 +126,6 @@ fit_stock_files() {
     fi
 }
 
-# fit_stock_files: containerd's configuration stays Debian's but for one line, and only where this machine cannot do
-# without: it may lack CAP_SYS_RESOURCE (24), and then no container's OOM score can be lowered.
-fit_stock_files() {
-    local bounding
-    bounding=$(awk '$1 == "CapBnd:" { print $2 }' /proc/self/status)
-    if ((((16#$bounding >> 24) & 1) == 0)); then
-        sed -i '/^ *\[plugins."io.containerd.grpc.v1.cri"\]$/a\    restrict_oom_score_adj = true' "$root/etc/containerd/config.toml"
-    fi
-}
-
 # mount_kernel: /proc, /sys and the cgroups. Read-only where the settings are not the node's alone.
 mount_kernel() {
     local options target
