@@ -83,7 +83,7 @@ fn built(path: &str) -> PathBuf {
 }
 
 /// What the recipes have built for this machine's platform.
-fn native(program: &str) -> PathBuf {
+pub fn native(program: &str) -> PathBuf {
     built("native").join(format!("linux-{}", architecture(std::env::consts::ARCH))).join(program)
 }
 

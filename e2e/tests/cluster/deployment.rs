@@ -193,8 +193,7 @@ pub(crate) fn id_of(container: &ContainerStatus) -> String {
 }
 
 async fn start_agent(directory: &std::path::Path) -> Agent {
-    let program = std::env::var_os("E2E_PROXY")
-        .map_or_else(|| demo::checkout().join("target/native/akri-proxy"), PathBuf::from);
+    let program = std::env::var_os("E2E_PROXY").map_or_else(|| demo::native("akri-proxy"), PathBuf::from);
     let details = Configuration::ours().unwrap().spec.discovery_handler.discovery_details;
     Agent::start(&program, directory, &details).await.unwrap()
 }
