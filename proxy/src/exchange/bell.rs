@@ -33,10 +33,10 @@ impl Bell {
         Ok(Some(Self { fifo: watched(fifo, Interest::ERROR)? }))
     }
 
-    /// Rings. A full FIFO rings already; whether anybody hears is told by [`Bell::unanswered`] and [`Bell::gone`].
-    pub(crate) fn ring(&self, wake: Wake) {
-        // EPIPE, too, is no error here: `gone` will say so.
-        let _ = rustix::io::write(self.fifo.get_ref(), &[wake.byte()]);
+    /// Rings. Whether somebody holds the other end; whether anybody hears is told by [`Bell::unanswered`].
+    pub(crate) fn ring(&self, wake: Wake) -> bool {
+        // A full FIFO rings already. EPIPE, too, is no error here: `gone` will say so.
+        rustix::io::write(self.fifo.get_ref(), &[wake.byte()]) != Err(Errno::PIPE)
     }
 
     /// Whether the handler has left bytes unread.

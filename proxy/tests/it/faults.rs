@@ -281,3 +281,21 @@ async fn an_input_that_changed_while_no_proxy_lived_is_told_by_the_next() {
     let _second = Process::start(program(&place).arg("serve"));
     handler.woken_by(b'a').await;
 }
+
+/// A handler that lives on in a new directory has read the inputs of the old one.
+#[tokio::test]
+async fn an_input_that_changed_before_the_handler_was_back_is_told_once_it_is() {
+    let (place, proxy, handler, mut lists, _endpoint) = start(|config| config).await;
+    std::fs::remove_dir_all(place.exchange()).unwrap();
+    drop(handler);
+    lists.stays_silent().await;
+    std::fs::create_dir(place.exchange()).unwrap();
+    let there = || place.exchange().join("requests").exists() && requests(&place.exchange()).len() == 1;
+    eventually("the request", there).await;
+    std::fs::write(place.exchange().join("inputs").join("availability"), "OFFLINE").unwrap();
+    // Time for the proxy to see that, while there is nobody to ring.
+    lists.stays_silent().await;
+    let mut handler = Script::start(&place.exchange()).await;
+    handler.woken_by(b'a').await;
+    proxy.stop().await;
+}

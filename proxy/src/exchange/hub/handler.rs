@@ -12,8 +12,13 @@ use crate::state::Condition;
 
 impl Hub {
     pub(super) fn ring(&mut self, wake: Wake) {
-        let Some(bell) = &self.bell else { return };
-        bell.ring(wake);
+        let rung = self.bell.as_ref().is_some_and(|bell| bell.ring(wake));
+        if wake == Wake::Everything {
+            self.owed = !rung;
+        }
+        if !rung {
+            return;
+        }
         self.metrics.wakes.inc();
         self.check_at.get_or_insert(Instant::now() + self.config.answer_deadline);
     }
@@ -33,7 +38,6 @@ impl Hub {
             Err((reason, error)) => return self.refuse(layout::HELLO, reason, &error),
         };
         self.compare(&hello);
-        let is_first = self.hello.is_none();
         let restarted = self.hello.as_ref().is_some_and(|before| before.instance != hello.instance);
         let bell = Bell::open(&self.dir).unwrap_or_else(|error| {
             self.unmet = true;
@@ -60,8 +64,7 @@ impl Hub {
         // One that it crashed over it may take its time with; its answer says so already.
         let owed = |job: &&mut Job| job.devices().is_none() && job.failure.is_none();
         self.jobs.values_mut().filter(owed).for_each(|job| job.awaited = Some(now));
-        // An input may have changed while no proxy lived to see it.
-        self.ring(if is_first { Wake::Everything } else { Wake::Requests });
+        self.ring(if self.owed { Wake::Everything } else { Wake::Requests });
     }
 
     fn compare(&self, hello: &Hello) {

@@ -70,6 +70,8 @@ pub(crate) struct Hub {
     jobs: BTreeMap<RequestId, Job>,
     bell: Option<Bell>,
     hello: Option<Hello>,
+    /// Whether the handler has to look at everything once it is there: something changed that nobody could tell it.
+    owed: bool,
     condition: Condition,
     /// When to see whether the handler has done what it was woken for; `None` while it owes nothing.
     check_at: Option<Instant>,
@@ -123,6 +125,8 @@ impl Hub {
             jobs: BTreeMap::new(),
             bell: None,
             hello: None,
+            // An input may have changed while no proxy lived to see it.
+            owed: true,
             condition: Condition::Absent,
             check_at: None,
             mend_at: None,
