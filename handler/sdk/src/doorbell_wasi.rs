@@ -56,8 +56,13 @@ impl Doorbell {
             Err(wasi::ERRNO_INTR) => 0,
             happened => happened.map_err(error)?,
         };
-        // SAFETY: zeroed above, and the engine wrote the first `happened` of them.
-        Ok(events.iter().take(happened).any(|event| unsafe { event.assume_init_ref() }.userdata == FIFO))
+        // An event may tell of an error instead, where a signal cut the wait short for one: a read would then block, and for
+        // as long as nobody rings.
+        Ok(events.iter().take(happened).any(|event| {
+            // SAFETY: zeroed above, and the engine wrote the first `happened` of them.
+            let event = unsafe { event.assume_init_ref() };
+            event.userdata == FIFO && event.error == wasi::ERRNO_SUCCESS
+        }))
     }
 }
 
