@@ -158,6 +158,21 @@ async fn an_emptied_exchange_is_put_back() {
     proxy.stop().await;
 }
 
+/// Not only folders are put back: also what somebody removes in this proxy's own one.
+#[tokio::test]
+async fn a_request_or_a_lock_that_was_taken_away_is_put_back() {
+    let (place, proxy, mut handler, mut lists, _endpoint) = start(|config| config).await;
+    let request = requests(&place.exchange()).remove(0);
+    for taken in [request.clone(), request.with_file_name("lock")] {
+        std::fs::remove_file(&taken).unwrap();
+        eventually("what was taken away", || taken.exists()).await;
+        handler.woken_by(b'a').await;
+    }
+    handler.list(handler.request().await.0, &["more"]);
+    assert_eq!(lists.next().await, ["more"]);
+    proxy.stop().await;
+}
+
 #[tokio::test]
 async fn a_changed_input_wakes_the_handler_for_everything() {
     let (place, proxy, mut handler, _lists, _endpoint) = start(|config| config).await;

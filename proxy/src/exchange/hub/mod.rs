@@ -94,6 +94,8 @@ enum Place {
     Answers,
     Inputs,
     Requests,
+    /// This proxy's folder in it, while it has that number.
+    Own(u32),
     /// The lock of another proxy: closing it means that it died or left.
     Peer(u32),
     /// The folder of another proxy that has no lock yet.

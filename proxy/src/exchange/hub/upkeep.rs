@@ -38,8 +38,13 @@ impl Hub {
                     damaged |= name.is_empty() || ours.contains(&name);
                 }
                 Some(Place::Requests | Place::PeerFolder) => self.meet_peers(),
+                // What this proxy takes down itself belongs to no job any more.
+                Some(Place::Own(index)) if *index == self.own.index => {
+                    let needed = |id| self.jobs.contains_key(&id);
+                    damaged |= name == layout::LOCK || layout::request_id(name).is_some_and(needed);
+                }
                 Some(Place::Peer(index)) => self.orphans.notice(*index, Instant::now()),
-                None => {}
+                Some(Place::Own(_)) | None => {}
             }
         }
         if damaged {
@@ -60,11 +65,13 @@ impl Hub {
         let renamed = WatchFlags::MOVED_TO;
         let gone = WatchFlags::DELETE | WatchFlags::MOVED_FROM;
         let written = renamed | gone | WatchFlags::CLOSE_WRITE;
+        let own = format!("{}/{}", layout::REQUESTS, layout::proxy_folder(self.own.index));
         for (name, place, flags) in [
             ("", Place::Root, renamed | gone),
             (layout::ANSWERS, Place::Answers, renamed),
             (layout::INPUTS, Place::Inputs, written),
             (layout::REQUESTS, Place::Requests, WatchFlags::CREATE),
+            (own.as_str(), Place::Own(self.own.index), gone),
         ] {
             let watch = self.inotify.add(&path.join(name), flags)?;
             self.watches.insert(watch, place);
