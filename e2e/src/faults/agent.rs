@@ -89,7 +89,8 @@ pub(super) async fn play(args: Args) -> anyhow::Result<()> {
         back_off: BTreeMap::new(),
         streams: 0,
     };
-    let mut listening = listen(&args.directory, &happenings)?;
+    let mut sockets = 1;
+    let mut listening = listen(&args.directory, sockets, &happenings)?;
     let ordering = happenings.clone();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
@@ -104,7 +105,8 @@ pub(super) async fn play(args: Args) -> anyhow::Result<()> {
             Happening::Over => break,
             Happening::Rebind => {
                 listening.abort();
-                listening = listen(&args.directory, &happenings)?;
+                sockets += 1;
+                listening = listen(&args.directory, sockets, &happenings)?;
             }
             happening => agent.take(happening),
         }
@@ -114,14 +116,14 @@ pub(super) async fn play(args: Args) -> anyhow::Result<()> {
 
 fn listen(
     directory: &Path,
+    socket: u64,
     happenings: &mpsc::UnboundedSender<Happening>,
 ) -> anyhow::Result<tokio::task::AbortHandle> {
     let path = directory.join(REGISTRATION_SOCKET);
     // As the real one does: unlinks whatever is there.
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).with_context(|| format!("{}", path.display()))?;
-    say(&Said::Listening);
-    let service = RegistrationServer::new(Registrar(happenings.clone()));
+    let service = RegistrationServer::new(Registrar { socket, happenings: happenings.clone() });
     let serving =
         Server::builder().add_service(service).serve_with_incoming(UnixListenerStream::new(listener));
     Ok(tokio::spawn(async move { drop(serving.await) }).abort_handle())
@@ -133,7 +135,10 @@ fn say(said: &Said) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-struct Registrar(mpsc::UnboundedSender<Happening>);
+struct Registrar {
+    socket: u64,
+    happenings: mpsc::UnboundedSender<Happening>,
+}
 
 #[tonic::async_trait]
 impl Registration for Registrar {
@@ -145,7 +150,8 @@ impl Registration for Registrar {
         let pid = info.and_then(|info| info.peer_cred?.pid()).unwrap_or_default();
         let endpoint = request.into_inner().endpoint;
         let connectable = std::os::unix::net::UnixStream::connect(&endpoint).is_ok();
-        let _ = self.0.send(Happening::Registered(Said::Registered { pid, endpoint, connectable }));
+        let said = Said::Registered { socket: self.socket, pid, endpoint, connectable };
+        let _ = self.happenings.send(Happening::Registered(said));
         Ok(Response::new(Empty {}))
     }
 }
@@ -156,6 +162,11 @@ impl Agent {
             Happening::Registered(said) => {
                 say(&said);
                 let Said::Registered { endpoint, pid, .. } = said else { return };
+                // While the agent was stopped, a proxy may have registered, been killed and been replaced. The real agent
+                // would open a second stream at its successor, which does no harm; but streams are counted here.
+                if !Path::new("/proc").join(pid.to_string()).exists() {
+                    return;
+                }
                 // A stream of this endpoint that still counts as open is a dead predecessor's, unless the same process
                 // comes again. (The real agent would then ask it a second time; whether it may come is the contract's.)
                 if self.endpoints.insert(endpoint.clone(), pid) != Some(pid) {

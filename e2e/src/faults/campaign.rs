@@ -33,6 +33,9 @@ const SETTLE: Duration = Duration::from_secs(5);
 const INVENTORY_EVERY: usize = 5;
 /// After so many breaks there is nothing more to learn.
 const ENOUGH: usize = 20;
+/// What WasmEdge 0.14.1 may die of some time after SIGSTOP and SIGCONT: a wait that a signal cut short leaves its timer
+/// behind, and a later wait does not know it. No module can help that; the kubelet starts it again.
+const ENGINE_ASSERTION: &str = "Poller::wait(): Assertion";
 /// While the exchange is gone a process that starts may say so and end.
 const GONE: Duration = Duration::from_millis(300);
 
@@ -59,6 +62,10 @@ pub(super) struct Campaign {
     contract: Contract,
     active: Vec<Fault>,
     gone_until: Option<Instant>,
+    /// When the handler was last let go after a stop.
+    let_go: Option<Instant>,
+    /// How often the engine died of that.
+    engine_deaths: usize,
     /// Whether the exchange was emptied in this burst.
     robbed: bool,
     history: Vec<String>,
@@ -91,6 +98,8 @@ impl Campaign {
             agent: None,
             active: Vec::new(),
             gone_until: None,
+            let_go: None,
+            engine_deaths: 0,
             robbed: false,
             history: Vec::new(),
             counts: BTreeMap::new(),
@@ -257,7 +266,10 @@ impl Campaign {
             Fault::KillHandler => self.handler = Some(Actor::handler(&self.settings.programs, &self.place)?),
             Fault::KillProxy(number) => self.start_proxy(number)?,
             Fault::KillAgent => self.agent = Some(AgentActor::start(&self.place, &self.details)?),
-            Fault::StopHandler => self.signal_handler(Signal::CONT)?,
+            Fault::StopHandler => {
+                self.signal_handler(Signal::CONT)?;
+                self.let_go = Some(Instant::now());
+            }
             Fault::StopProxy(number) => self.signal_proxy(number, Signal::CONT)?,
             Fault::StopAgent => self.signal_agent(Signal::CONT)?,
             Fault::RemoveSocket => {
@@ -335,6 +347,15 @@ impl Campaign {
     /// Who ends by itself has broken the promise; it is started again, as the kubelet would.
     fn see_ends(&mut self) {
         let mut ended = Vec::new();
+        if let Some(handler) = &mut self.handler
+            && self.let_go.is_some_and(|at| at > handler.started)
+            && matches!(handler.ended(), Ok(Some(_)))
+            && handler.tail().lines().last().is_some_and(|line| line.contains(ENGINE_ASSERTION))
+        {
+            self.engine_deaths += 1;
+            self.tell("the engine died of its having been stopped".to_owned());
+            self.handler = Actor::handler(&self.settings.programs, &self.place).ok();
+        }
         let agent = self.agent.iter_mut().map(|agent| &mut agent.actor);
         for actor in self.handler.iter_mut().chain(self.proxies.iter_mut().flatten()).chain(agent) {
             if let Ok(Some(how)) = actor.ended() {
@@ -494,6 +515,12 @@ impl Campaign {
             self.contract.lists,
             ms(self.contract.longest_headers),
         ));
+        if self.engine_deaths > 0 {
+            self.say.detail(format_args!(
+                "{} times the engine died by itself after SIGCONT (docs/security.md, \"Limits\"), and was started again",
+                self.engine_deaths,
+            ));
+        }
         let (handler, proxy) = self.most_memory;
         self.say.detail(format_args!("most memory: handler {}, proxy {}", bytes(handler), bytes(proxy)));
         self.say.step(format_args!("{events} faults in {bursts} bursts, {} things broke", self.broken));

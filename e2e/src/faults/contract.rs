@@ -32,8 +32,8 @@ pub(super) struct Contract {
     full: Vec<Vec<String>>,
     pub(super) expected: Expected,
     streams: HashMap<u64, Stream>,
-    /// Processes that have registered at the socket that is there now.
-    registered: HashSet<i32>,
+    /// Who has registered, at which of this agent's sockets.
+    registered: HashSet<(i32, u64)>,
     /// Configurations whose united list was full in this life of the agent.
     complete: Vec<bool>,
     /// With several proxies no single fault may be seen in the united list.
@@ -124,10 +124,9 @@ impl Contract {
     /// Takes in what the agent has seen.
     pub(super) fn take(&mut self, said: Said) {
         match said {
-            Said::Listening => self.registered.clear(),
-            Said::Registered { pid, endpoint, connectable } => {
+            Said::Registered { socket, pid, endpoint, connectable } => {
                 let has_streams = self.streams.values().any(|stream| stream.pid == pid);
-                if !self.registered.insert(pid) && has_streams {
+                if !self.registered.insert((pid, socket)) && has_streams {
                     self.broken(format!("{endpoint} registered twice while it had streams"));
                 }
                 if !connectable && !self.killed.contains(&pid) {
@@ -205,7 +204,7 @@ mod tests {
     }
 
     fn open(contract: &mut Contract, stream: u64, pid: i32) {
-        contract.take(Said::Registered { pid, endpoint: format!("/{pid}"), connectable: true });
+        contract.take(Said::Registered { socket: 1, pid, endpoint: format!("/{pid}"), connectable: true });
         contract.take(Said::Opened { stream, config: 0, pid, headers_ms: 1 });
         contract.take(Said::Listed { stream, ids: vec!["a".into(), "b".into()] });
         assert!(contract.tells(pid, true));
@@ -213,7 +212,7 @@ mod tests {
 
     #[test]
     fn each_break_is_seen() {
-        let registered = |pid| Said::Registered { pid, endpoint: "/x".into(), connectable: true };
+        let registered = |pid| Said::Registered { socket: 1, pid, endpoint: "/x".into(), connectable: true };
         let said: [(Said, &str); 5] = [
             (Said::Listed { stream: 1, ids: vec!["a".into()] }, "1 of 2"),
             (Said::Listed { stream: 1, ids: vec![] }, "0 of 2"),
@@ -238,8 +237,7 @@ mod tests {
         alone.killed(7);
         alone.take(Said::Ended { stream: 1, code: "Unknown".into() });
         open(&mut alone, 2, 8);
-        alone.take(Said::Listening);
-        alone.take(Said::Registered { pid: 8, endpoint: "/x".into(), connectable: true });
+        alone.take(Said::Registered { socket: 2, pid: 8, endpoint: "/x".into(), connectable: true });
         assert_eq!(alone.breaks(), [""; 0]);
 
         let mut two = contract(true);

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Said {
-    /// It listens for registrations, on a socket that it has just made.
-    Listening,
     /// A proxy registered.
     Registered {
+        /// At which of the agent's sockets, counted from 1: what came by an older one may be said after a newer one is there.
+        socket: u64,
         /// Its process.
         pid: i32,
         endpoint: String,
