@@ -8,8 +8,6 @@ use std::path::Path;
 
 use wasi::{Errno, Fd, Rights};
 
-use crate::preopen;
-
 /// What is done with the directory itself,
 const DIRECTORY: Rights = wasi::RIGHTS_PATH_OPEN
     | wasi::RIGHTS_PATH_CREATE_FILE
@@ -49,7 +47,8 @@ impl Directory {
     /// The directory at this path; an error where there is none.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let path = path.to_str().unwrap_or_default();
-        let (preopened, below) = preopen::find(path, &preopened()).ok_or(io::ErrorKind::NotFound)?;
+        let (preopened, below) =
+            akri_preopen::find(path, &akri_preopen::preopened()).ok_or(io::ErrorKind::NotFound)?;
         let all = DIRECTORY | FIFO;
         // SAFETY: the engine opened this descriptor before the start, and nothing here closes it.
         let fd = unsafe {
@@ -183,23 +182,6 @@ impl File {
         let count = unsafe { wasi::fd_read(self.0, &parts) }.map_err(error)?;
         Ok(count.min(bytes.len()))
     }
-}
-
-/// What the engine opened for this module: each with its name.
-fn preopened() -> Vec<(Fd, String)> {
-    let mut found = Vec::new();
-    // Behind standard input, output and error.
-    for fd in 3.. {
-        // SAFETY: asks about a number; that there is no such descriptor is one of the answers.
-        let Ok(prestat) = (unsafe { wasi::fd_prestat_get(fd) }) else { break };
-        // SAFETY: a directory is the only kind of preopened descriptor that there is.
-        let mut name = vec![0; unsafe { prestat.u.dir.pr_name_len }];
-        // SAFETY: `name` is that long, and the engine only writes to it.
-        if unsafe { wasi::fd_prestat_dir_name(fd, name.as_mut_ptr(), name.len()) }.is_ok() {
-            found.extend(String::from_utf8(name).map(|name| (fd, name)));
-        }
-    }
-    found
 }
 
 /// The first entry of what `fd_readdir` wrote, as the next one's cookie and the name, and what follows; `None` where it is

@@ -40,8 +40,6 @@ mod doorbell;
 mod files;
 mod handler;
 mod jobs;
-#[cfg(any(target_os = "wasi", test))]
-mod preopen;
 mod runtime;
 mod settings;
 

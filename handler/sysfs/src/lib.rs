@@ -13,8 +13,6 @@
 
 mod device;
 mod path;
-#[cfg(any(target_os = "wasi", test))]
-mod preopen;
 mod record;
 mod sysfs;
 #[cfg_attr(target_os = "wasi", path = "tree_wasi.rs")]

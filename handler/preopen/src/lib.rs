@@ -1,8 +1,8 @@
-//! Which of the directories that a wasm engine opened holds a path.
+//! Which of the directories that a wasm engine opened holds a path. By WASI's own calls, as what uses it.
 
 /// The preopened directory that holds `path` most closely, and the path below it. Relative paths are below the root, as
 /// everywhere in WASI: there is no current directory.
-pub(crate) fn find<'p, T: Copy>(path: &'p str, preopened: &[(T, String)]) -> Option<(T, &'p str)> {
+pub fn find<'p, T: Copy>(path: &'p str, preopened: &[(T, String)]) -> Option<(T, &'p str)> {
     let path = tidy(path);
     let mut best: Option<(T, &str)> = None;
     for (directory, name) in preopened {
@@ -13,6 +13,24 @@ pub(crate) fn find<'p, T: Copy>(path: &'p str, preopened: &[(T, String)]) -> Opt
         }
     }
     best.map(|(directory, below)| (directory, if below.is_empty() { "." } else { below }))
+}
+
+/// What the engine opened for this module: each with its name.
+#[cfg(target_os = "wasi")]
+pub fn preopened() -> Vec<(wasi::Fd, String)> {
+    let mut found = Vec::new();
+    // Behind standard input, output and error.
+    for fd in 3.. {
+        // SAFETY: asks about a number; that there is no such descriptor is one of the answers.
+        let Ok(prestat) = (unsafe { wasi::fd_prestat_get(fd) }) else { break };
+        // SAFETY: a directory is the only kind of preopened descriptor that there is.
+        let mut name = vec![0; unsafe { prestat.u.dir.pr_name_len }];
+        // SAFETY: `name` is that long, and the engine only writes to it.
+        if unsafe { wasi::fd_prestat_dir_name(fd, name.as_mut_ptr(), name.len()) }.is_ok() {
+            found.extend(String::from_utf8(name).map(|name| (fd, name)));
+        }
+    }
+    found
 }
 
 fn below<'p>(path: &'p str, name: &str) -> Option<&'p str> {
