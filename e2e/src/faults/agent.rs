@@ -2,7 +2,7 @@
 //! each Configuration and endpoint when the endpoint registers; an endpoint whose stream ends is dropped; when the last
 //! stream of a Configuration ends, all endpoints that ever registered are asked again, with the real one's back-off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -48,6 +48,7 @@ enum Happening {
         config: usize,
         endpoint: String,
         stream: u64,
+        pid: i32,
     },
     Ended {
         config: usize,
@@ -64,13 +65,20 @@ enum Happening {
     },
 }
 
+/// A Discover.
+struct Open {
+    stream: u64,
+    /// Who serves it, once the headers are there. Until then it may reach whoever listens at the endpoint by then.
+    pid: Option<i32>,
+}
+
 struct Agent {
     details: Vec<String>,
     happenings: mpsc::UnboundedSender<Happening>,
-    /// Every endpoint that ever registered, with the process that did so last.
-    endpoints: BTreeMap<String, i32>,
+    /// Every endpoint that ever registered.
+    endpoints: BTreeSet<String>,
     /// Discovers that are under way or open, by Configuration and endpoint.
-    open: BTreeMap<(usize, String), u64>,
+    open: BTreeMap<(usize, String), Open>,
     back_off: BTreeMap<usize, Duration>,
     streams: u64,
 }
@@ -84,7 +92,7 @@ pub(super) async fn play(args: Args) -> anyhow::Result<()> {
     let mut agent = Agent {
         details: args.details,
         happenings: happenings.clone(),
-        endpoints: BTreeMap::new(),
+        endpoints: BTreeSet::new(),
         open: BTreeMap::new(),
         back_off: BTreeMap::new(),
         streams: 0,
@@ -167,21 +175,24 @@ impl Agent {
                 if !Path::new("/proc").join(pid.to_string()).exists() {
                     return;
                 }
-                // A stream of this endpoint that still counts as open is a dead predecessor's, unless the same process
-                // comes again. (The real agent would then ask it a second time; whether it may come is the contract's.)
-                if self.endpoints.insert(endpoint.clone(), pid) != Some(pid) {
-                    self.open.retain(|(_, other), _| *other != endpoint);
-                }
+                self.endpoints.insert(endpoint.clone());
+                // Another process's stream that still counts as open is a dead predecessor's. (Where the same process comes
+                // again the real agent would ask it a second time; whether it may come is the contract's.)
+                let stays = |open: &Open| open.pid.is_none_or(|other| other == pid);
+                self.open.retain(|(_, other), open| *other != endpoint || stays(open));
                 (0..self.details.len()).for_each(|config| self.ask(config, &endpoint));
             }
-            Happening::Opened { config, endpoint, stream } => {
-                if self.open.get(&(config, endpoint)) == Some(&stream) {
+            Happening::Opened { config, endpoint, stream, pid } => {
+                if let Some(open) =
+                    self.open.get_mut(&(config, endpoint)).filter(|open| open.stream == stream)
+                {
+                    open.pid = Some(pid);
                     self.back_off.remove(&config);
                 }
             }
             Happening::Ended { config, endpoint, stream } => {
                 let key = (config, endpoint);
-                if self.open.get(&key) == Some(&stream) {
+                if self.open.get(&key).is_some_and(|open| open.stream == stream) {
                     self.open.remove(&key);
                 }
                 self.ask_again(config, Duration::ZERO);
@@ -193,7 +204,7 @@ impl Agent {
                 self.ask_again(config, wait);
             }
             Happening::AskAgain { config } if !self.has_any(config) => {
-                let endpoints: Vec<String> = self.endpoints.keys().cloned().collect();
+                let endpoints: Vec<String> = self.endpoints.iter().cloned().collect();
                 endpoints.iter().for_each(|endpoint| self.ask(config, endpoint));
             }
             Happening::AskAgain { .. } | Happening::Rebind | Happening::Over => {}
@@ -223,7 +234,7 @@ impl Agent {
         }
         self.streams += 1;
         let (stream, endpoint) = (self.streams, endpoint.to_owned());
-        self.open.insert((config, endpoint.clone()), stream);
+        self.open.insert((config, endpoint.clone()), Open { stream, pid: None });
         let request = DiscoverRequest {
             discovery_details: self.details[config].clone(),
             discovery_properties: Default::default(),
@@ -231,8 +242,9 @@ impl Agent {
         let happenings = self.happenings.clone();
         tokio::spawn(async move {
             let mut pid = 0;
-            let opened = || {
-                let _ = happenings.send(Happening::Opened { config, endpoint: endpoint.clone(), stream });
+            let opened = |pid| {
+                let _ =
+                    happenings.send(Happening::Opened { config, endpoint: endpoint.clone(), stream, pid });
             };
             let happening = match follow(stream, config, &endpoint, request, &mut pid, opened).await {
                 Ok(code) => {
@@ -257,7 +269,7 @@ async fn follow(
     endpoint: &str,
     request: DiscoverRequest,
     pid: &mut i32,
-    opened: impl FnOnce(),
+    opened: impl FnOnce(i32),
 ) -> Result<String, Status> {
     let connected = UnixStream::connect(endpoint).await?;
     *pid = connected.peer_cred()?.pid().unwrap_or_default();
@@ -273,7 +285,7 @@ async fn follow(
     let mut lists = client.discover(request).await?.into_inner();
     let headers_ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
     say(&Said::Opened { stream, config, pid: *pid, headers_ms });
-    opened();
+    opened(*pid);
     loop {
         match lists.message().await {
             Ok(Some(list)) => {
