@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
 use serde_json::Value;
+use wasm_image::{BuildFormat, Contents, Recipe, Timestamp, build};
 
 use crate::applying::{IMPORTED, IMPORTS};
 use crate::played::{BASE_SPEC, HANDLER, MAIN};
@@ -104,6 +105,11 @@ impl Node {
         })
     }
 
+    /// Images, containers and files of a trial: nothing else is on this node.
+    fn trial_left(&self) -> String {
+        self.shell("ctr -n k8s.io images list -q; ctr -n k8s.io containers list -q; ls -A /run/wasm-node")
+    }
+
     /// The findings of doctor, which has to find no error.
     fn doctor(&self) -> Value {
         let ran = self.run(&[PROGRAM, "doctor", "-o", "json"]);
@@ -139,6 +145,8 @@ fn on_a_stock_debian_13() {
     from_stock_to_a_modules_hello(&node);
     a_second_time_nothing_happens(&node);
     containerd_that_is_down_is_started(&node);
+    what_a_killed_doctor_leaves_is_removed(&node);
+    an_image_that_was_there_stays(&node);
     node.uninstalls();
     assert_eq!(node.config(), node.stock, "byte for byte");
     what_cannot_be_written_is_left(&node);
@@ -198,6 +206,73 @@ fn containerd_that_is_down_is_started(node: &Node) {
     node.applies();
     assert!(node.cri_is_alive());
     node.doctor();
+}
+
+/// SIGKILL at each step of a trial: whatever is run next removes what is left, the stand-in for the sandbox image among it.
+fn what_a_killed_doctor_leaves_is_removed(node: &Node) {
+    if cfg!(not(feature = "kill-points")) {
+        eprintln!("left out: doctors that are killed (build with --features kill-points)");
+        return;
+    }
+    let (mut stood_in, mut pods) = (0, 0);
+    for at in 1..100 {
+        let command = format!("WASM_NODE_KILL_AT={at} exec {PROGRAM} doctor");
+        let ran = node.run(&["sh", "-c", &command]);
+        if ran.status.code().is_some_and(|code| code == 0 || code == 3) {
+            assert!(at > 5 && stood_in > 0 && pods > 0, "{at} {stood_in} {pods}");
+            assert_eq!(node.trial_left(), "");
+            eprintln!("doctor was killed at each of {} steps", at - 1);
+            return;
+        }
+        let left = node.trial_left();
+        stood_in += usize::from(left.contains("/pause:"));
+        pods += usize::from(left.lines().any(|line| line.len() == 64));
+        let next = ["doctor", "apply", "uninstall"][at % 3];
+        let (code, said) = node.program(&[next]);
+        assert!([0, 3].contains(&code), "{next} after a kill at {at}: {said}");
+        assert_eq!(node.trial_left(), "", "{next} after a kill at {at}");
+        node.applies();
+    }
+    panic!("doctor takes too many steps");
+}
+
+/// Under the sandbox image's name, as small as ours, and no use at all.
+fn an_image_that_was_there_stays(node: &Node) {
+    const MODULE: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01`\0\0\x03\x02\x01\0\x05\x03\x01\0\x01\x07\x13\x02\x06_start\0\0\x06memory\x02\0\n\x04\x01\x02\0\x0b";
+    let config = node.well(&["containerd", "config", "dump"]);
+    let name = config.split_once("sandbox_image = \"").unwrap().1.split_once('"').unwrap().0;
+    std::fs::write(node.share.join("useless.wasm"), MODULE).unwrap();
+    let recipe = Recipe {
+        contents: Contents::Module {
+            path: node.share.join("useless.wasm"),
+            imports: Default::default(),
+            compiled: Vec::new(),
+        },
+        format: BuildFormat::Compat,
+        reference: name.parse().unwrap(),
+        name: None,
+        user: "65532:65532".parse().unwrap(),
+        env: Vec::new(),
+        args: Vec::new(),
+        labels: Vec::new(),
+        annotations: Vec::new(),
+        version: None,
+        licenses: None,
+        created: None,
+        modified: Timestamp::default(),
+    };
+    build(&recipe, &wasm_image::Output::Archive(node.share.join("useless.tar"))).unwrap();
+    node.well(&["ctr", "-n", "k8s.io", "images", "import", "/share/useless.tar"]);
+    // The CRI gives it a second name, its id, a moment later.
+    let (before, began) = (format!("{name}\n"), Instant::now());
+    while !node.shell("ctr -n k8s.io images list -q").contains("sha256:") {
+        assert!(began.elapsed().as_secs() < 10, "the CRI does not know the image");
+    }
+    // No pod can be run on it.
+    assert_eq!(node.program(&["doctor"]).0, 1);
+    node.applies();
+    assert_eq!(node.shell("ctr -n k8s.io images list -q | grep -v ^sha256:"), before);
+    node.shell("ctr -n k8s.io images remove $(ctr -n k8s.io images list -q)");
 }
 
 /// In mount namespaces of their own, where the file system is read-only or full.
