@@ -224,8 +224,19 @@ set_up_network() {
     ip route add default via "$NODE_GATEWAY"
 }
 
+# Where there is no systemd: containerd, started again whenever it ends, and nothing else. It is all that a node needs.
+# shellcheck disable=SC2016 # it is the inner shell that expands
+readonly PLAIN_INIT='trap "exit 0" RTMIN+3
+while :; do
+    containerd &
+    wait
+    # Not to take the processor where it cannot start.
+    sleep 0.2
+done'
+
 become_init() {
     local -a environment=(container=edge-node PATH="$PATH" LANG=C.UTF-8)
+    [[ -x /sbin/init ]] || exec env -i "${environment[@]}" bash -c "$PLAIN_INIT"
     # The last word keeps systemd from mounting /sys/fs/cgroup/unified, which makes crun refuse.
     [[ -z $NODE_HIERARCHIES ]] || environment+=(SYSTEMD_PROC_CMDLINE="systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 systemd.legacy_systemd_cgroup_controller=1")
     exec env -i "${environment[@]}" /sbin/init

@@ -13,56 +13,64 @@ use crate::played::{BASE_SPEC, HANDLER, MAIN};
 
 /// Set to 1, a test that cannot run is a failure: for machines that are meant to run all of them.
 const REQUIRE: &str = "REQUIRE_NODE";
-const NODE: &str = "wasm-node-test";
 const PROGRAM: &str = "/share/wasm-node";
 /// What a user wrote, on this node's containerd.
 const USERS: &str = "# mine\nversion = 2\n\n[plugins.\"io.containerd.grpc.v1.cri\"]\n\trestrict_oom_score_adj = true\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n\truntime_type = \"io.containerd.runc.v2\"\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\n\tSystemdCgroup = true\n# no end";
 /// Has containerd fail to start with our runtime, by no fault of its configuration.
 const SABOTAGE: &str = "mkdir -p /etc/systemd/system/containerd.service.d && printf '[Service]\\nExecStartPre=/bin/sh -c \"! grep -q crun-wasmedge /etc/containerd/config.toml\"\\nRestart=no\\n' > /etc/systemd/system/containerd.service.d/sabotage.conf && systemctl daemon-reload";
 
-struct Node {
+pub(crate) struct Node {
+    name: &'static str,
     script: PathBuf,
-    share: PathBuf,
-    stock: String,
+    pub share: PathBuf,
+    pub stock: String,
 }
 
 impl Node {
-    fn up() -> Self {
+    /// Boots one of scripts/edge-node's that nothing was set up on; `None`, and it is said, where that is not asked for.
+    pub(crate) fn up(name: &'static str, root: &[&str]) -> Option<Self> {
+        if std::env::var_os(REQUIRE).is_none_or(|value| value != "1") {
+            use std::io::Write;
+            // Straight to the terminal: the harness hides what passing tests print.
+            let _ = writeln!(std::io::stderr(), "skipped: the node {name} (set {REQUIRE}=1, as root)");
+            return None;
+        }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/edge-node");
         let up = Command::new(&script)
-            .args(["up", "--name", NODE, "--stock"])
+            .args(["up", "--name", name])
+            .args(root)
             .stdin(Stdio::null())
             .status()
             .unwrap();
         assert!(up.success());
-        let mut node = Self { script, share: PathBuf::new(), stock: String::new() };
+        let mut node = Self { name, script, share: PathBuf::new(), stock: String::new() };
         let status =
-            Command::new(&node.script).args(["status", "--name", NODE, "-o", "json"]).output().unwrap();
+            Command::new(&node.script).args(["status", "--name", name, "-o", "json"]).output().unwrap();
         let status: Value = serde_json::from_slice(&status.stdout).unwrap();
         node.share = status["share"].as_str().unwrap().into();
         std::fs::copy(env!("CARGO_BIN_EXE_wasm-node"), node.share.join("wasm-node")).unwrap();
         node.stock = node.well(&["cat", MAIN]);
-        node
+        Some(node)
     }
 
-    fn run(&self, words: &[&str]) -> Output {
-        let exec = ["exec", "--name", NODE, "--host-network", "--"];
+    pub(crate) fn run(&self, words: &[&str]) -> Output {
+        let exec = ["exec", "--name", self.name, "--host-network", "--"];
         Command::new(&self.script).args(exec).args(words).stdin(Stdio::null()).output().unwrap()
     }
 
     /// Runs it; what it printed. It has to end well.
-    fn well(&self, words: &[&str]) -> String {
+    pub(crate) fn well(&self, words: &[&str]) -> String {
         let ran = self.run(words);
         assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ran.stderr));
         String::from_utf8(ran.stdout).unwrap()
     }
 
-    fn shell(&self, line: &str) -> String {
+    pub(crate) fn shell(&self, line: &str) -> String {
         self.well(&["sh", "-c", line])
     }
 
     /// Runs our program; its exit code and what it said.
-    fn program(&self, arguments: &[&str]) -> (i32, String) {
+    pub(crate) fn program(&self, arguments: &[&str]) -> (i32, String) {
         let ran = self.run(&[&[PROGRAM], arguments].concat());
         let said = [ran.stdout, ran.stderr].concat();
         (ran.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
@@ -88,7 +96,7 @@ impl Node {
         self.shell(&format!("cp /share/config.toml {MAIN} && systemctl restart containerd"));
     }
 
-    fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         self.well(&["cat", MAIN])
     }
 
@@ -111,7 +119,7 @@ impl Node {
     }
 
     /// The findings of doctor, which has to find no error.
-    fn doctor(&self) -> Value {
+    pub(crate) fn doctor(&self) -> Value {
         let ran = self.run(&[PROGRAM, "doctor", "-o", "json"]);
         let said = String::from_utf8_lossy(&ran.stdout).into_owned();
         assert!(
@@ -125,22 +133,17 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        let down = Command::new(&self.script).args(["down", "--name", NODE]).stdin(Stdio::null()).status();
+        let down =
+            Command::new(&self.script).args(["down", "--name", self.name]).stdin(Stdio::null()).status();
         if !down.is_ok_and(|status| status.success()) {
-            eprintln!("node {NODE} was not taken down");
+            eprintln!("node {} was not taken down", self.name);
         }
     }
 }
 
 #[test]
 fn on_a_stock_debian_13() {
-    if std::env::var_os(REQUIRE).is_none_or(|value| value != "1") {
-        use std::io::Write;
-        // Straight to the terminal: the harness hides what passing tests print.
-        let _ = writeln!(std::io::stderr(), "skipped: a stock Debian 13 node (set {REQUIRE}=1, as root)");
-        return;
-    }
-    let node = Node::up();
+    let Some(node) = Node::up("wasm-node-test", &["--stock"]) else { return };
     broken_toml_is_refused(&node);
     from_stock_to_a_modules_hello(&node);
     a_second_time_nothing_happens(&node);
@@ -169,7 +172,7 @@ fn broken_toml_is_refused(node: &Node) {
     node.well(&["cp", "/share/config.toml", MAIN]);
 }
 
-/// The issue's own measure: packages included, in under a minute where they come quickly.
+/// Packages included, in under a minute where they come quickly.
 fn from_stock_to_a_modules_hello(node: &Node) {
     assert_eq!(node.program(&["plan"]).0, 3);
     let began = Instant::now();
@@ -179,7 +182,15 @@ fn from_stock_to_a_modules_hello(node: &Node) {
         "wasm-node apply && wasm-node doctor on a stock Debian 13: {:.1} s",
         began.elapsed().as_secs_f64()
     );
-    let trials: Vec<&str> = said["findings"]
+    says_hello(&said);
+    // It leaves nothing.
+    assert_eq!(node.shell("ctr -n k8s.io images list -q; ctr -n k8s.io containers list -q"), "");
+    assert!(node.config().starts_with(&node.stock));
+}
+
+/// A module alone, then one beside a native program.
+pub(crate) fn says_hello(findings: &Value) {
+    let trials: Vec<&str> = findings["findings"]
         .as_array()
         .unwrap()
         .iter()
@@ -187,9 +198,6 @@ fn from_stock_to_a_modules_hello(node: &Node) {
         .map(|of| of["text"].as_str().unwrap())
         .collect();
     assert!(trials.len() == 2 && trials[0].contains("hello from WebAssembly: "), "{trials:?}");
-    // It leaves nothing.
-    assert_eq!(node.shell("ctr -n k8s.io images list -q; ctr -n k8s.io containers list -q"), "");
-    assert!(node.config().starts_with(&node.stock));
 }
 
 fn a_second_time_nothing_happens(node: &Node) {
