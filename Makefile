@@ -41,8 +41,8 @@ guest: setup ## Build the wasm handlers, check their imports and their size
 		--max-size $(MAX_$(handler)) --max-gzip $(MAX_GZIP_$(handler));)
 
 .PHONY: native
-native: setup ## Build the proxy and the pause program, static, for all PLATFORMS
-	@scripts/build-native --out $(NATIVE) $(platforms) $(if $(REQUIRE_PLATFORMS),--require-all) akri-proxy pause
+native: setup ## Build the proxy, wasm-node and the pause program, static, for all PLATFORMS
+	@scripts/build-native --out $(NATIVE) $(platforms) $(if $(REQUIRE_PLATFORMS),--require-all) akri-proxy pause wasm-node
 
 .PHONY: image
 image: guest native ## Build all images, without Docker: OCI archives in target/images

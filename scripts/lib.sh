@@ -93,26 +93,26 @@ need_commands() {
     [[ ${#packages[@]} -eq 0 ]] || ensure_packages "${packages[@]}"
 }
 
-# debian_sources FILE: writes apt sources of DEBIAN_RELEASE to FILE, from the Debian mirrors that this machine itself
-# is set up to use, or from AKRI_WASM_DEBIAN_MIRROR. Fails when there is none.
+# debian_sources FILE [RELEASE]: writes apt sources of RELEASE (DEBIAN_RELEASE without it) to FILE, from the Debian mirrors that
+# this machine itself is set up to use, or from AKRI_WASM_DEBIAN_MIRROR. Fails when there is none.
 debian_sources() {
-    local keyring=/usr/share/keyrings/debian-archive-keyring.gpg uri codename label suite
+    local keyring=/usr/share/keyrings/debian-archive-keyring.gpg uri codename label suite release=${2:-$DEBIAN_RELEASE}
     local -A seen=()
     [[ -r $keyring ]] || ensure_packages debian-archive-keyring
     : >"$1"
     while read -r uri codename label; do
         case $label:$codename in
-            Debian:*-updates) suite=$DEBIAN_RELEASE-updates ;;
+            Debian:*-updates) suite=$release-updates ;;
             Debian:*-*) continue ;; # backports and the like
-            Debian:*) suite=$DEBIAN_RELEASE ;;
-            Debian-Security:*) suite=$DEBIAN_RELEASE-security ;;
+            Debian:*) suite=$release ;;
+            Debian-Security:*) suite=$release-security ;;
             *) continue ;;
         esac
         [[ -z ${seen[$suite]:-} ]] || continue
         seen[$suite]=1
         printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$uri" "$suite" >>"$1"
     done < <(debian_mirrors)
-    [[ -n ${seen[$DEBIAN_RELEASE]:-} ]]
+    [[ -n ${seen[$release]:-} ]]
 }
 
 # debian_mirrors: prints "URI CODENAME LABEL" of each Debian archive that is configured here.

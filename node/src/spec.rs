@@ -58,6 +58,10 @@ pub const WATCH_LIST_CLIENT: &str = "KUBE_FEATURE_WatchListClient";
 pub const NODE_LABEL: &str = "akri-wasm/runtime";
 /// What is remembered between runs: the journal, and the bytes of before.
 pub const STATE_DIR: &str = "/var/lib/wasm-node";
+/// What a trial has on the node while it lasts: locked, so that there is one at a time, and gone with the next boot.
+pub const TRIAL_DIR: &str = "/run/wasm-node";
+/// The label, in their own configuration, by which images of a trial are known whatever they are called.
+pub const TRIAL_LABEL: &str = "wasm-node/trial";
 /// Kernel modules to load at boot.
 pub const MODULES_FILE: &str = "/etc/modules-load.d/wasm-node.conf";
 /// Kernel settings to make at boot.

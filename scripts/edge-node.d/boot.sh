@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # PID 1 of a node, from the first breath in its PID namespace until it becomes systemd. Started by supervise.sh with
 # NODE_NAME, NODE_RUN, NODE_DIR, NODE_DISK (paths.sh), NODE_LOWER (the cached root), NODE_LAYER (what is laid over it, or
-# nothing), NODE_FLAVOUR (`stock`, or one on which the runtime is set up), NODE_CGROUPS (folders, one per line) and
-# NODE_HIERARCHIES (v1 hierarchies as mount options, one per line; empty with cgroup v2) in the environment.
+# nothing), NODE_PROGRAM (wasm-node; nothing for a node that stays as Debian leaves it), NODE_CGROUPS (folders, one per line)
+# and NODE_HIERARCHIES (v1 hierarchies as mount options, one per line; empty with cgroup v2) in the environment.
 # Every mount is made in the node's own mount namespace, so all of them vanish with its last process.
 # shellcheck disable=SC2153 # they are set by supervise.sh, and not misspelt
 set -euo pipefail
@@ -60,7 +60,6 @@ inside() {
     cd /
     mount --make-rshared /
     set_up_network
-    [[ $NODE_FLAVOUR == stock || -e /etc/containerd/crun-wasmedge.json ]] || make_base_spec
     fail_at inside
     echo yes >&7
     exec 7>&-
@@ -101,29 +100,49 @@ install_files() {
     # For apt, which runs in the host's network; the file may be a link into /run on either side.
     rm -f -- "$root/etc/resolv.conf"
     cat /etc/resolv.conf >"$root/etc/resolv.conf" 2>/dev/null || true
+    # Each time: the one on a kept disk may be an older one.
+    [[ -z $NODE_PROGRAM ]] || install -D --mode=0755 -- "$NODE_PROGRAM" "$root/usr/local/bin/wasm-node"
     [[ ! -e $NODE_DISK/installed ]] || return 0
     cp --recursive --no-preserve=ownership -- "$here/files/etc/systemd" "$root/etc"
-    if [[ $NODE_FLAVOUR == stock ]]; then
-        fit_stock_files
-    else
+    fit_containerd
+    if [[ -n $NODE_PROGRAM ]]; then
         cp --recursive --no-preserve=ownership -- "$here/files/." "$root"
+        join_containerd "$snapshotter"
     fi
     for unit in "${MASKED[@]}"; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
     echo "$NODE_NAME" >"$root/etc/hostname"
     printf '127.0.0.1 localhost\n::1 localhost\n%s %s\n' "${NODE_ADDRESS%/*}" "$NODE_NAME" >"$root/etc/hosts"
-    # A stock configuration has no such mark.
-    sed -i "s/@SNAPSHOTTER@/$snapshotter/" "$root/etc/containerd/config.toml"
     touch -- "$NODE_DISK/installed"
 }
 
-# fit_stock_files: containerd's configuration stays Debian's but for one line, and only where this machine cannot do
+# fit_containerd: containerd's configuration stays Debian's but for one line, and only where this machine cannot do
 # without: it may lack CAP_SYS_RESOURCE (24), and then no container's OOM score can be lowered.
-fit_stock_files() {
+fit_containerd() {
     local bounding
     bounding=$(awk '$1 == "CapBnd:" { print $2 }' /proc/self/status)
-    if ((((16#$bounding >> 24) & 1) == 0)); then
-        sed -i '/^ *\[plugins."io.containerd.grpc.v1.cri"\]$/a\    restrict_oom_score_adj = true' "$root/etc/containerd/config.toml"
-    fi
+    (((16#$bounding >> 24) & 1)) || cri_setting 'restrict_oom_score_adj = true'
+}
+
+# join_containerd SNAPSHOTTER: what a person sets for a cluster, whatever its containers are: the sandbox image, which the
+# demo and the tests import, for there is no registry; systemd's cgroups, as the kubelet's own page has it. Nothing of wasm.
+join_containerd() {
+    cri_setting 'sandbox_image = "localhost/akri-wasm/pause:dev"'
+    local cri='plugins."io.containerd.grpc.v1.cri".containerd'
+    {
+        [[ $1 == overlayfs ]] || printf '\n[%s]\n  snapshotter = "%s"\n' "$cri" "$1"
+        printf '\n[%s.runtimes.runc]\n  runtime_type = "io.containerd.runc.v2"\n  [%s.runtimes.runc.options]\n    SystemdCgroup = true\n' \
+            "$cri" "$cri"
+    } >>"$root/etc/containerd/config.toml"
+}
+
+# cri_setting LINE: into the CRI's table of Debian's configuration, which has to be there.
+cri_setting() {
+    local config=$root/etc/containerd/config.toml
+    sed -i "/^ *\\[plugins\\.\"io\\.containerd\\.grpc\\.v1\\.cri\"\\]\$/a\\    $1" "$config"
+    grep --quiet --fixed-strings --line-regexp "    $1" "$config" || {
+        echo "containerd's configuration is another one than Debian 13's"
+        exit 1
+    }
 }
 
 # mount_kernel: /proc, /sys and the cgroups. Read-only where the settings are not the node's alone.
@@ -205,15 +224,19 @@ set_up_network() {
     ip route add default via "$NODE_GATEWAY"
 }
 
-# make_base_spec: what the runtime handler crun-wasmedge starts from: containerd's own default without the parts that CRI
-# decides per container, and with the annotation that has crun run modules by WasmEdge, and native programs as ever.
-make_base_spec() {
-    ctr oci spec | jq 'del(.process.rlimits, .process.apparmorProfile, .linux.seccomp)
-        | .annotations["module.wasm.image/variant"] = "compat-smart"' >/etc/containerd/crun-wasmedge.json
-}
+# Where there is no systemd: containerd, started again whenever it ends, and nothing else. It is all that a node needs.
+# shellcheck disable=SC2016 # it is the inner shell that expands
+readonly PLAIN_INIT='trap "exit 0" RTMIN+3
+while :; do
+    containerd &
+    wait
+    # Not to take the processor where it cannot start.
+    sleep 0.2
+done'
 
 become_init() {
     local -a environment=(container=edge-node PATH="$PATH" LANG=C.UTF-8)
+    [[ -x /sbin/init ]] || exec env -i "${environment[@]}" bash -c "$PLAIN_INIT"
     # The last word keeps systemd from mounting /sys/fs/cgroup/unified, which makes crun refuse.
     [[ -z $NODE_HIERARCHIES ]] || environment+=(SYSTEMD_PROC_CMDLINE="systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 systemd.legacy_systemd_cgroup_controller=1")
     exec env -i "${environment[@]}" /sbin/init

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The parent of one node: makes its cgroups, boots it, and cleans up after it, however it ends. Started by edge-node up
-# in a session of its own, with NAME, the path of the root, its flavour, and the paths of disk and layer (or nothing) as
-# arguments and
+# in a session of its own, with NAME, the path of the root, those of disk and layer (or nothing), and that of wasm-node (or
+# nothing, for a node that stays as Debian leaves it) as arguments and
 #   stdin    a pipe whose other end only `up` has: it says "go" when it takes the node over, and its end before that
 #            means that `up` was killed
 #   stdout   a pipe to `up`: one line per event: "step TEXT", "ready TEXT", "failed TEXT"
@@ -19,16 +19,19 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 
 # Seconds until a node that does not come up is given up.
 readonly BOOT_LIMIT=${EDGE_NODE_BOOT_LIMIT:-90}
+# Seconds that a look inside may take, and seconds for wasm-node, which restarts containerd.
+readonly LOOK_LIMIT=10 APPLY_LIMIT=60
 
 main() {
     node_paths "$1"
-    lower=$2 flavour=$3 disk=${4:-$NODE_DIR} layer=$5 launcher='' launched='' reason=''
+    lower=$2 disk=${3:-$NODE_DIR} layer=$4 program=$5 launcher='' launched='' reason=''
     keep_nothing_else
     trap '' PIPE HUP
     trap 'reason="told to stop"; exit 1' INT TERM
     trap finish EXIT
     boot
     wait_ready
+    [[ -z $program ]] || prepare
     hand_over
     # The node's whole life. A signal ends the waiting, and with it the node.
     wait "$launcher" || true
@@ -88,8 +91,8 @@ boot() {
     # find a process in its tree that it cannot see. Each is killed when its parent dies: supervisor, launcher, init.
     setpriv --pdeathsig KILL "$here/launch.sh" $$ \
         unshare --pid --fork --kill-child=KILL \
-        env NODE_NAME="$NODE_NAME" NODE_RUN="$NODE_RUN" NODE_DIR="$NODE_DIR" NODE_LOWER="$lower" NODE_FLAVOUR="$flavour" \
-        NODE_DISK="$disk" NODE_LAYER="$layer" \
+        env NODE_NAME="$NODE_NAME" NODE_RUN="$NODE_RUN" NODE_DIR="$NODE_DIR" NODE_LOWER="$lower" NODE_DISK="$disk" \
+        NODE_LAYER="$layer" NODE_PROGRAM="$program" \
         NODE_CGROUPS="$cgroups" NODE_HIERARCHIES="$([[ $(cgroup_version) == 2 ]] || v1_hierarchies)" \
         FAIL_AT="${EDGE_NODE_FAIL_AT:-}" \
         "$here/boot.sh" join </dev/null >&2 4>&- 8>&- 9>&- &
@@ -98,10 +101,14 @@ boot() {
 }
 
 # in_node COMMAND...: runs it inside, with all but one's patience bounded.
-in_node() {
-    local pid
+in_node() { in_node_for "$LOOK_LIMIT" "$@"; }
+
+# in_node_for SECONDS COMMAND...
+in_node_for() {
+    local pid limit=$1
+    shift
     pid=$(init_pid) || return 1
-    timeout 10 nsenter --target "$pid" --mount --uts --ipc --net --pid --cgroup -- "$@" </dev/null 2>&1 4>&- 8>&- 9>&-
+    timeout "$limit" nsenter --target "$pid" --mount --uts --ipc --net --pid --cgroup -- "$@" </dev/null 2>&1 4>&- 8>&- 9>&-
 }
 
 wait_ready() {
@@ -109,6 +116,8 @@ wait_ready() {
     fail_at boot
     # Only once PID 1 is inside its own root: before that, a look inside would show the host.
     until [[ -s $NODE_RUN/inside ]]; do still_booting "$began" "setting up its root"; done
+    # Without systemd there is nothing but containerd to wait for.
+    ! in_node test ! -x /sbin/init || state=running
     until [[ $state == running || $state == degraded ]]; do
         still_booting "$began" "systemd (state: ${state:-unknown})"
         state=$(in_node systemctl is-system-running) || true
@@ -122,6 +131,17 @@ wait_ready() {
     in_node ctr plugins list | grep --quiet --extended-regexp '[[:space:]]cri[[:space:]].*[[:space:]]ok' ||
         fail "containerd runs without CRI: $(in_node journalctl --unit containerd --grep cri --lines 5 --output cat)"
     fail_at containerd
+}
+
+# prepare: what a person does on a machine of theirs, and nothing else. The packages are in the root, so that no up has to
+# download them, and the kernel's modules and settings are not this node's alone.
+prepare() {
+    local said
+    report "step node $NODE_NAME: wasm-node apply"
+    said=$(in_node_for "$APPLY_LIMIT" /usr/local/bin/wasm-node apply --no-packages --kernel never) ||
+        fail "wasm-node apply: ${said//$'\n'/; }"
+    printf '%s\n' "$said" >&2
+    fail_at apply
 }
 
 # still_booting BEGAN WHAT: waits a moment for WHAT, unless that is in vain.

@@ -18,12 +18,35 @@ impl Cri {
         Ok(said.into_inner().image.is_some())
     }
 
-    /// Removes an image; nothing where there is none.
+    /// The ids of all images of at most this size whose own configuration has this label.
     ///
     /// # Errors
     /// With what containerd says.
-    pub async fn remove_image(&mut self, name: &str) -> Result<(), CriError> {
-        let image = Some(v1::ImageSpec { image: name.to_owned(), ..Default::default() });
+    pub async fn labelled_images(&mut self, label: &str, max_size: u64) -> Result<Vec<String>, CriError> {
+        let request = v1::ListImagesRequest::default();
+        let said = self.images.list_images(request).await.map_err(CriError::call("ListImages"))?;
+        let mut found = Vec::new();
+        for image in said.into_inner().images.into_iter().filter(|image| image.size <= max_size) {
+            let id = Some(v1::ImageSpec { image: image.id.clone(), ..Default::default() });
+            let request = v1::ImageStatusRequest { image: id, verbose: true };
+            let said = self.images.image_status(request).await.map_err(CriError::call("ImageStatus"))?;
+            // One that is gone meanwhile, or that says nothing, is not ours.
+            let info = said.into_inner().info.remove("info").unwrap_or_default();
+            let info: serde_json::Value = serde_json::from_str(&info).unwrap_or_default();
+            if !info["imageSpec"]["config"]["Labels"][label].is_null() {
+                found.push(image.id);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes an image by its id, with all names that it has; nothing where there is none. A name that another image has
+    /// taken over is that one's.
+    ///
+    /// # Errors
+    /// With what containerd says.
+    pub async fn remove_image(&mut self, id: &str) -> Result<(), CriError> {
+        let image = Some(v1::ImageSpec { image: id.to_owned(), ..Default::default() });
         self.images
             .remove_image(v1::RemoveImageRequest { image })
             .await

@@ -64,7 +64,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    pub(super) fn detect(tree: &Tree, config: Option<&Path>, restart: Option<&Restart>) -> Self {
+    pub(crate) fn detect(tree: &Tree, config: Option<&Path>, restart: Option<&Restart>) -> Self {
         let rancher = |name: &str| PathBuf::from(format!("/var/lib/rancher/{name}/agent/etc/containerd"));
         let mut layout = if tree.exists(&rancher("k3s")) {
             Self::rancher(tree, Kind::K3s, "k3s", &["k3s", "k3s-agent"], rancher("k3s"))

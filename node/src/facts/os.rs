@@ -92,7 +92,7 @@ impl Os {
     }
 }
 
-/// The mirror of the first Debian source, without what apt itself would refuse.
+/// The mirror of the first Debian source: the first whose folder has the name that mirrors have, else the first.
 pub(super) fn apt_mirror(tree: &Tree) -> Option<String> {
     let folder = Path::new("/etc/apt/sources.list.d");
     let mut texts: Vec<String> = tree.text(Path::new("/etc/apt/sources.list")).into_iter().collect();
@@ -110,7 +110,9 @@ pub(super) fn apt_mirror(tree: &Tree) -> Option<String> {
         let uri = |word: &&str| word.starts_with("http://") || word.starts_with("https://");
         rest.split_whitespace().find(uri).filter(|uri| !uri.contains("security")).map(str::to_owned)
     };
-    texts.iter().flat_map(|text| text.lines()).find_map(line)
+    let mirrors: Vec<String> = texts.iter().flat_map(|text| text.lines()).filter_map(line).collect();
+    let usual = mirrors.iter().find(|uri| uri.trim_end_matches('/').ends_with("/debian"));
+    usual.or(mirrors.first()).cloned()
 }
 
 impl Arch {

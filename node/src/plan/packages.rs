@@ -8,8 +8,6 @@ use crate::invocation::Invocation;
 use crate::options::{Options, Packages};
 use crate::spec;
 
-/// Where Debian's packages come from when the node names no mirror.
-const MIRROR: &str = "http://deb.debian.org/debian";
 /// The oldest Debian whose crun runs wasm.
 const FIRST_DEBIAN: u32 = 13;
 /// What is missing is downloaded without questions.
@@ -57,7 +55,7 @@ pub(super) fn step(
             if options.packages != Packages::FromTrixie {
                 return Err(Refusal::TooOld { name: name(), missing });
             }
-            from_trixie(facts, &missing, From::Everything)
+            from_trixie(facts, missing.clone(), From::Everything)?
         }
         Some(PackageManager::Apt)
             if wrong.is_some_and(|crun| crun.path == Path::new("/usr/bin/crun")) && newer =>
@@ -69,7 +67,7 @@ pub(super) fn step(
                     name()
                 ));
             }
-            from_trixie(facts, &missing, From::CrunAlone)
+            from_trixie(facts, missing.clone(), From::CrunAlone)?
         }
         Some(manager) => {
             if let Some(crun) = wrong {
@@ -100,8 +98,8 @@ pub(super) fn step(
 
 /// Debian 13's packages on another Debian: its source, a pin that keeps everything else away, and a hold on crun, which an
 /// upgrade would replace by one without the engine.
-fn from_trixie(facts: &Facts, missing: &[String], what: From) -> Action {
-    let mirror = facts.apt_mirror.as_deref().unwrap_or(MIRROR);
+fn from_trixie(facts: &Facts, missing: Vec<String>, what: From) -> Result<Action, Refusal> {
+    let Some(mirror) = &facts.apt_mirror else { return Err(Refusal::NoMirror { missing }) };
     let pinned = match what {
         From::Everything => "crun libwasmedge0",
         From::CrunAlone => "crun",
@@ -116,7 +114,7 @@ fn from_trixie(facts: &Facts, missing: &[String], what: From) -> Action {
     );
     let install = match what {
         // What they need comes from there, too, which apt finds by itself in no other way.
-        From::Everything => install(missing).and(&["--target-release", spec::DEBIAN_RELEASE]),
+        From::Everything => install(&missing).and(&["--target-release", spec::DEBIAN_RELEASE]),
         From::CrunAlone => {
             let of_release = |name: &String| match &**name {
                 "crun" => format!("crun/{}", spec::DEBIAN_RELEASE),
@@ -132,7 +130,7 @@ fn from_trixie(facts: &Facts, missing: &[String], what: From) -> Action {
         install.and(&["--allow-downgrades"]),
         Invocation::look("apt-mark", &["hold", "crun"]),
     ];
-    Action::Install { writes: writes.into(), commands, packages: missing.to_vec() }
+    Ok(Action::Install { writes: writes.into(), commands, packages: missing })
 }
 
 /// What comes from Debian 13.

@@ -57,6 +57,14 @@ pub enum Refusal {
         /// What is missing.
         missing: Vec<String>,
     },
+    /// apt has no source from which Debian 13 could be had, too.
+    #[error(
+        "missing: {}; they come from Debian 13, and neither /etc/apt/sources.list nor sources.list.d names a Debian mirror to take it from: name one there, by http or https", .missing.join(", ")
+    )]
+    NoMirror {
+        /// What is missing.
+        missing: Vec<String>,
+    },
     /// Nobody here knows how to install.
     #[error("missing: {}; how {name} installs them is not known here: install them, then run this again", .missing.join(", "))]
     UnknownDistribution {

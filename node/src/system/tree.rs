@@ -70,6 +70,14 @@ impl Tree {
         Ok(Self { root, path: path.to_owned(), fate })
     }
 
+    /// Before a change that is none of a file of this tree: the place where tests end a run.
+    ///
+    /// # Errors
+    /// In a test that ends here.
+    pub fn about_to(&self, change: &str) -> io::Result<()> {
+        self.fate.before(change)
+    }
+
     /// The root folder, as this machine sees it.
     pub fn path(&self) -> &Path {
         &self.path

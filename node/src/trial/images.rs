@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use wasm_image::{BuildFormat, Contents, NativeBinary, Output, Recipe, Reference, Timestamp, build};
+use wasm_image::{
+    BuildFormat, Contents, KeyValue, NativeBinary, Output, Recipe, Reference, Timestamp, build,
+};
 
 use super::TrialError;
 use crate::facts::Layout;
@@ -16,6 +18,11 @@ const USER: &str = "65532:65532";
 pub(super) enum Program<'a> {
     Module(&'a [u8]),
     Native(&'a [u8]),
+}
+
+/// The mark of all images of a trial.
+fn label() -> Result<KeyValue, <KeyValue as std::str::FromStr>::Err> {
+    format!("{}=doctor", spec::TRIAL_LABEL).parse()
 }
 
 /// Packs a program as an image of that name, and has containerd take it.
@@ -49,7 +56,7 @@ pub(super) fn import(
         user: USER.parse().map_err(|error| pack(&error))?,
         env: Vec::new(),
         args: Vec::new(),
-        labels: Vec::new(),
+        labels: vec![label().map_err(|error| pack(&error))?],
         annotations: Vec::new(),
         version: None,
         licenses: None,

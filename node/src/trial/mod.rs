@@ -1,8 +1,10 @@
 //! The trial: pods are run through the CRI as the kubelet would, and what they say is read from their logs.
 //!
-//! It brings its own images, needs no network and no pod network, and leaves nothing.
+//! It brings its own images, needs no network and no pod network, and leaves nothing. What one left that was killed is found
+//! by its marks, and removed by the next and by whatever else wasm-node does: see [`left`].
 
 mod images;
+mod left;
 mod pod;
 mod programs;
 
@@ -12,8 +14,10 @@ use std::time::{Duration, Instant};
 use crate::cri::{Cri, CriError};
 use crate::facts::{Arch, Facts};
 use crate::options::Options;
-use crate::system::Live;
+use crate::spec;
+use crate::system::{Live, System};
 use images::Program;
+pub use left::clear_left;
 use pod::{Pod, Said};
 
 /// The module's image.
@@ -22,6 +26,8 @@ const HELLO_IMAGE: &str = "localhost/wasm-node/hello:doctor";
 const SIDECAR_IMAGE: &str = "localhost/wasm-node/sidecar:doctor";
 /// The label by which pods of a trial are known, also those of one that was ended.
 const LABEL: (&str, &str) = ("wasm-node", "doctor");
+/// The trial's files, below its folder.
+const FILES: &str = "trial";
 /// How long a container may take: most of it is the engine being read from a slow card.
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long an image may take from its import until the CRI knows it, which no event tells.
@@ -33,9 +39,12 @@ pub enum TrialError {
     /// No program for this processor.
     #[error("there is no trial for this processor's architecture")]
     Architecture,
-    /// A temporary folder.
-    #[error("cannot make a temporary folder")]
+    /// The folder.
+    #[error("cannot make and lock {dir}", dir = spec::TRIAL_DIR)]
     Folder(#[source] std::io::Error),
+    /// Another one.
+    #[error("another trial is running: wait for its end")]
+    Locked,
     /// An image cannot be packed.
     #[error("cannot pack the image {image}: {why}")]
     Pack {
@@ -99,10 +108,12 @@ pub fn run(system: &Live, facts: &Facts, options: &Options) -> Result<Trial, Tri
     let (Some(sidecar), Some(pause)) = (programs::sidecar(facts.arch), programs::pause(facts.arch)) else {
         return Err(TrialError::Architecture);
     };
-    let folder = tempfile::Builder::new().prefix("wasm-node-").tempdir().map_err(TrialError::Folder)?;
+    let tree = system.tree();
+    let lock = left::lock(tree).map_err(TrialError::Folder)?.ok_or(TrialError::Locked)?;
     let mut cri = system.block_on(Cri::connect(&facts.layout.socket))?;
-    // What a trial left that was ended.
-    system.block_on(clear(&mut cri, &[]))?;
+    // What a trial left that was ended, the sandbox image's name among it.
+    system.block_on(left::clear(&mut cri))?;
+    let folder = left::make_folder(tree).map_err(TrialError::Folder)?;
     let sandbox_image = facts
         .cri
         .state()
@@ -112,37 +123,46 @@ pub fn run(system: &Live, facts: &Facts, options: &Options) -> Result<Trial, Tri
         Some(name) if !system.block_on(cri.has_image(name))? => Some(name.clone()),
         _ => None,
     };
-    let mut imported = vec![HELLO_IMAGE, SIDECAR_IMAGE];
-    imported.extend(absent.as_deref());
     let tried = (|| {
-        let import =
-            |name: &str, program| images::import(system, &facts.layout, folder.path(), name, &program);
-        import(HELLO_IMAGE, Program::Module(programs::HELLO))?;
-        import(SIDECAR_IMAGE, Program::Native(&sidecar))?;
-        if let Some(name) = &absent {
-            import(name, Program::Native(&pause))?;
+        let mut programs =
+            vec![(HELLO_IMAGE, Program::Module(programs::HELLO)), (SIDECAR_IMAGE, Program::Native(&sidecar))];
+        programs.extend(absent.as_deref().map(|name| (name, Program::Native(&pause))));
+        for (name, program) in &programs {
+            tree.about_to("import an image").map_err(TrialError::Folder)?;
+            images::import(system, &facts.layout, &folder, name, program)?;
         }
         system.block_on(async {
-            for name in &imported {
+            for (name, _) in &programs {
                 known(&mut cri, name).await?;
             }
-            trial(&mut cri, facts, options, folder.path()).await
+            tree.about_to("run pods").map_err(TrialError::Folder)?;
+            trial(system, &mut cri, facts, options, &folder).await
         })
     })();
     // Also after a failure; the first error is the one to tell.
-    let cleared = system.block_on(clear(&mut cri, &imported));
+    let cleared = system.block_on(left::clear(&mut cri));
+    let removed = left::remove_folder(tree);
+    drop(lock);
     let trial = tried?;
     cleared?;
+    removed.map_err(TrialError::Folder)?;
     Ok(Trial { stood_in_for: absent, ..trial })
 }
 
-async fn trial(cri: &mut Cri, facts: &Facts, options: &Options, folder: &Path) -> Result<Trial, TrialError> {
+async fn trial(
+    system: &Live,
+    cri: &mut Cri,
+    facts: &Facts,
+    options: &Options,
+    folder: &Path,
+) -> Result<Trial, TrialError> {
     let handler = options.handler.as_str();
     let systemd =
         facts.cri.state().and_then(|state| state.runtimes.get(handler)).is_some_and(|of| of.systemd_cgroup);
     let words = [word(), word(), word()];
     let began = Instant::now();
     let pod = Pod::start(cri, handler, systemd, folder, "alone").await?;
+    system.tree().about_to("run a container").map_err(TrialError::Folder)?;
     let hello = pod.run(cri, "wasm", HELLO_IMAGE, &words[0], LIMIT).await?;
     let milliseconds = began.elapsed().as_millis();
     expect("wasm", &hello, &format!("hello from WebAssembly: {}", words[0]))?;
@@ -175,16 +195,6 @@ async fn known(cri: &mut Cri, name: &str) -> Result<(), CriError> {
             return Err(CriError::TimedOut(IMAGE_LIMIT.as_secs(), "an imported image is known"));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
-}
-
-async fn clear(cri: &mut Cri, images: &[&str]) -> Result<(), CriError> {
-    for id in cri.sandboxes(LABEL).await? {
-        cri.remove_sandbox(&id).await?;
-    }
-    for name in images {
-        cri.remove_image(name).await?;
     }
     Ok(())
 }

@@ -8,3 +8,4 @@ mod layouts;
 mod node;
 mod packages;
 mod played;
+mod testing;

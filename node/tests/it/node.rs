@@ -6,62 +6,71 @@ use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
 use serde_json::Value;
+use wasm_image::{BuildFormat, Contents, Recipe, Timestamp, build};
 
 use crate::applying::{IMPORTED, IMPORTS};
 use crate::played::{BASE_SPEC, HANDLER, MAIN};
 
 /// Set to 1, a test that cannot run is a failure: for machines that are meant to run all of them.
 const REQUIRE: &str = "REQUIRE_NODE";
-const NODE: &str = "wasm-node-test";
 const PROGRAM: &str = "/share/wasm-node";
 /// What a user wrote, on this node's containerd.
 const USERS: &str = "# mine\nversion = 2\n\n[plugins.\"io.containerd.grpc.v1.cri\"]\n\trestrict_oom_score_adj = true\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n\truntime_type = \"io.containerd.runc.v2\"\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\n\tSystemdCgroup = true\n# no end";
 /// Has containerd fail to start with our runtime, by no fault of its configuration.
 const SABOTAGE: &str = "mkdir -p /etc/systemd/system/containerd.service.d && printf '[Service]\\nExecStartPre=/bin/sh -c \"! grep -q crun-wasmedge /etc/containerd/config.toml\"\\nRestart=no\\n' > /etc/systemd/system/containerd.service.d/sabotage.conf && systemctl daemon-reload";
 
-struct Node {
+pub(crate) struct Node {
+    name: &'static str,
     script: PathBuf,
-    share: PathBuf,
-    stock: String,
+    pub share: PathBuf,
+    pub stock: String,
 }
 
 impl Node {
-    fn up() -> Self {
+    /// Boots one of scripts/edge-node's that nothing was set up on; `None`, and it is said, where that is not asked for.
+    pub(crate) fn up(name: &'static str, root: &[&str]) -> Option<Self> {
+        if std::env::var_os(REQUIRE).is_none_or(|value| value != "1") {
+            use std::io::Write;
+            // Straight to the terminal: the harness hides what passing tests print.
+            let _ = writeln!(std::io::stderr(), "skipped: the node {name} (set {REQUIRE}=1, as root)");
+            return None;
+        }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/edge-node");
         let up = Command::new(&script)
-            .args(["up", "--name", NODE, "--stock"])
+            .args(["up", "--name", name])
+            .args(root)
             .stdin(Stdio::null())
             .status()
             .unwrap();
         assert!(up.success());
-        let mut node = Self { script, share: PathBuf::new(), stock: String::new() };
+        let mut node = Self { name, script, share: PathBuf::new(), stock: String::new() };
         let status =
-            Command::new(&node.script).args(["status", "--name", NODE, "-o", "json"]).output().unwrap();
+            Command::new(&node.script).args(["status", "--name", name, "-o", "json"]).output().unwrap();
         let status: Value = serde_json::from_slice(&status.stdout).unwrap();
         node.share = status["share"].as_str().unwrap().into();
         std::fs::copy(env!("CARGO_BIN_EXE_wasm-node"), node.share.join("wasm-node")).unwrap();
         node.stock = node.well(&["cat", MAIN]);
-        node
+        Some(node)
     }
 
-    fn run(&self, words: &[&str]) -> Output {
-        let exec = ["exec", "--name", NODE, "--host-network", "--"];
+    pub(crate) fn run(&self, words: &[&str]) -> Output {
+        let exec = ["exec", "--name", self.name, "--host-network", "--"];
         Command::new(&self.script).args(exec).args(words).stdin(Stdio::null()).output().unwrap()
     }
 
     /// Runs it; what it printed. It has to end well.
-    fn well(&self, words: &[&str]) -> String {
+    pub(crate) fn well(&self, words: &[&str]) -> String {
         let ran = self.run(words);
         assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ran.stderr));
         String::from_utf8(ran.stdout).unwrap()
     }
 
-    fn shell(&self, line: &str) -> String {
+    pub(crate) fn shell(&self, line: &str) -> String {
         self.well(&["sh", "-c", line])
     }
 
     /// Runs our program; its exit code and what it said.
-    fn program(&self, arguments: &[&str]) -> (i32, String) {
+    pub(crate) fn program(&self, arguments: &[&str]) -> (i32, String) {
         let ran = self.run(&[&[PROGRAM], arguments].concat());
         let said = [ran.stdout, ran.stderr].concat();
         (ran.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
@@ -87,7 +96,7 @@ impl Node {
         self.shell(&format!("cp /share/config.toml {MAIN} && systemctl restart containerd"));
     }
 
-    fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         self.well(&["cat", MAIN])
     }
 
@@ -104,8 +113,13 @@ impl Node {
         })
     }
 
+    /// Images, containers and files of a trial: nothing else is on this node.
+    fn trial_left(&self) -> String {
+        self.shell("ctr -n k8s.io images list -q; ctr -n k8s.io containers list -q; ls -A /run/wasm-node")
+    }
+
     /// The findings of doctor, which has to find no error.
-    fn doctor(&self) -> Value {
+    pub(crate) fn doctor(&self) -> Value {
         let ran = self.run(&[PROGRAM, "doctor", "-o", "json"]);
         let said = String::from_utf8_lossy(&ran.stdout).into_owned();
         assert!(
@@ -119,26 +133,23 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        let down = Command::new(&self.script).args(["down", "--name", NODE]).stdin(Stdio::null()).status();
+        let down =
+            Command::new(&self.script).args(["down", "--name", self.name]).stdin(Stdio::null()).status();
         if !down.is_ok_and(|status| status.success()) {
-            eprintln!("node {NODE} was not taken down");
+            eprintln!("node {} was not taken down", self.name);
         }
     }
 }
 
 #[test]
 fn on_a_stock_debian_13() {
-    if std::env::var_os(REQUIRE).is_none_or(|value| value != "1") {
-        use std::io::Write;
-        // Straight to the terminal: the harness hides what passing tests print.
-        let _ = writeln!(std::io::stderr(), "skipped: a stock Debian 13 node (set {REQUIRE}=1, as root)");
-        return;
-    }
-    let node = Node::up();
+    let Some(node) = Node::up("wasm-node-test", &["--stock"]) else { return };
     broken_toml_is_refused(&node);
     from_stock_to_a_modules_hello(&node);
     a_second_time_nothing_happens(&node);
     containerd_that_is_down_is_started(&node);
+    what_a_killed_doctor_leaves_is_removed(&node);
+    an_image_that_was_there_stays(&node);
     node.uninstalls();
     assert_eq!(node.config(), node.stock, "byte for byte");
     what_cannot_be_written_is_left(&node);
@@ -161,7 +172,7 @@ fn broken_toml_is_refused(node: &Node) {
     node.well(&["cp", "/share/config.toml", MAIN]);
 }
 
-/// The issue's own measure: packages included, in under a minute where they come quickly.
+/// Packages included, in under a minute where they come quickly.
 fn from_stock_to_a_modules_hello(node: &Node) {
     assert_eq!(node.program(&["plan"]).0, 3);
     let began = Instant::now();
@@ -171,7 +182,15 @@ fn from_stock_to_a_modules_hello(node: &Node) {
         "wasm-node apply && wasm-node doctor on a stock Debian 13: {:.1} s",
         began.elapsed().as_secs_f64()
     );
-    let trials: Vec<&str> = said["findings"]
+    says_hello(&said);
+    // It leaves nothing.
+    assert_eq!(node.shell("ctr -n k8s.io images list -q; ctr -n k8s.io containers list -q"), "");
+    assert!(node.config().starts_with(&node.stock));
+}
+
+/// A module alone, then one beside a native program.
+pub(crate) fn says_hello(findings: &Value) {
+    let trials: Vec<&str> = findings["findings"]
         .as_array()
         .unwrap()
         .iter()
@@ -179,9 +198,6 @@ fn from_stock_to_a_modules_hello(node: &Node) {
         .map(|of| of["text"].as_str().unwrap())
         .collect();
     assert!(trials.len() == 2 && trials[0].contains("hello from WebAssembly: "), "{trials:?}");
-    // It leaves nothing.
-    assert_eq!(node.shell("ctr -n k8s.io images list -q; ctr -n k8s.io containers list -q"), "");
-    assert!(node.config().starts_with(&node.stock));
 }
 
 fn a_second_time_nothing_happens(node: &Node) {
@@ -198,6 +214,73 @@ fn containerd_that_is_down_is_started(node: &Node) {
     node.applies();
     assert!(node.cri_is_alive());
     node.doctor();
+}
+
+/// SIGKILL at each step of a trial: whatever is run next removes what is left, the stand-in for the sandbox image among it.
+fn what_a_killed_doctor_leaves_is_removed(node: &Node) {
+    if cfg!(not(feature = "kill-points")) {
+        eprintln!("left out: doctors that are killed (build with --features kill-points)");
+        return;
+    }
+    let (mut stood_in, mut pods) = (0, 0);
+    for at in 1..100 {
+        let command = format!("WASM_NODE_KILL_AT={at} exec {PROGRAM} doctor");
+        let ran = node.run(&["sh", "-c", &command]);
+        if ran.status.code().is_some_and(|code| code == 0 || code == 3) {
+            assert!(at > 5 && stood_in > 0 && pods > 0, "{at} {stood_in} {pods}");
+            assert_eq!(node.trial_left(), "");
+            eprintln!("doctor was killed at each of {} steps", at - 1);
+            return;
+        }
+        let left = node.trial_left();
+        stood_in += usize::from(left.contains("/pause:"));
+        pods += usize::from(left.lines().any(|line| line.len() == 64));
+        let next = ["doctor", "apply", "uninstall"][at % 3];
+        let (code, said) = node.program(&[next]);
+        assert!([0, 3].contains(&code), "{next} after a kill at {at}: {said}");
+        assert_eq!(node.trial_left(), "", "{next} after a kill at {at}");
+        node.applies();
+    }
+    panic!("doctor takes too many steps");
+}
+
+/// Under the sandbox image's name, as small as ours, and no use at all.
+fn an_image_that_was_there_stays(node: &Node) {
+    const MODULE: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01`\0\0\x03\x02\x01\0\x05\x03\x01\0\x01\x07\x13\x02\x06_start\0\0\x06memory\x02\0\n\x04\x01\x02\0\x0b";
+    let config = node.well(&["containerd", "config", "dump"]);
+    let name = config.split_once("sandbox_image = \"").unwrap().1.split_once('"').unwrap().0;
+    std::fs::write(node.share.join("useless.wasm"), MODULE).unwrap();
+    let recipe = Recipe {
+        contents: Contents::Module {
+            path: node.share.join("useless.wasm"),
+            imports: Default::default(),
+            compiled: Vec::new(),
+        },
+        format: BuildFormat::Compat,
+        reference: name.parse().unwrap(),
+        name: None,
+        user: "65532:65532".parse().unwrap(),
+        env: Vec::new(),
+        args: Vec::new(),
+        labels: Vec::new(),
+        annotations: Vec::new(),
+        version: None,
+        licenses: None,
+        created: None,
+        modified: Timestamp::default(),
+    };
+    build(&recipe, &wasm_image::Output::Archive(node.share.join("useless.tar"))).unwrap();
+    node.well(&["ctr", "-n", "k8s.io", "images", "import", "/share/useless.tar"]);
+    // The CRI gives it a second name, its id, a moment later.
+    let (before, began) = (format!("{name}\n"), Instant::now());
+    while !node.shell("ctr -n k8s.io images list -q").contains("sha256:") {
+        assert!(began.elapsed().as_secs() < 10, "the CRI does not know the image");
+    }
+    // No pod can be run on it.
+    assert_eq!(node.program(&["doctor"]).0, 1);
+    node.applies();
+    assert_eq!(node.shell("ctr -n k8s.io images list -q | grep -v ^sha256:"), before);
+    node.shell("ctr -n k8s.io images remove $(ctr -n k8s.io images list -q)");
 }
 
 /// In mount namespaces of their own, where the file system is read-only or full.

@@ -72,6 +72,36 @@ fn debian_testing_gets_debian_13s_crun_pinned_and_held_and_gives_all_back() {
 }
 
 #[test]
+fn without_a_mirror_it_is_said_and_nothing_is_changed() {
+    for sources in
+        ["", "# deb http://mirror.example.org/debian forky main\n", "deb cdrom:[Debian] forky main\n"]
+    {
+        let mut node = on(FORKY);
+        node.archive[0] = WITHOUT_ENGINE;
+        node.install_crun(WITHOUT_ENGINE);
+        node.put("/etc/apt/sources.list", sources);
+        let before = node.snapshot();
+        let refused = applied(&node).unwrap_err();
+        assert!(matches!(refused, ApplyError::Refused(Refusal::NoMirror { .. })), "{refused}");
+        assert_eq!((node.snapshot(), node.commands.borrow().len()), (before, 0));
+    }
+}
+
+#[test]
+fn somebody_elses_source_is_no_mirror_of_debian() {
+    let mut node = on(FORKY);
+    node.archive[0] = WITHOUT_ENGINE;
+    node.put("/etc/apt/sources.list", "deb https://packages.example.org/engine forky stable\n");
+    node.put(
+        "/etc/apt/sources.list.d/debian.sources",
+        "Types: deb\nURIs: http://mirror.example.org/debian/\n",
+    );
+    assert_eq!(applied(&node).unwrap(), Applied::Done);
+    let source = node.get("/etc/apt/sources.list.d/wasm-node-trixie.sources").unwrap();
+    assert!(source.contains("URIs: http://mirror.example.org/debian/\n"), "{source}");
+}
+
+#[test]
 fn debian_12_says_what_is_lacking_and_takes_it_from_13_when_told() {
     let node = on(BOOKWORM);
     let before = node.snapshot();

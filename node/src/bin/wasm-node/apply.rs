@@ -7,7 +7,7 @@ use wasm_node::facts::detect;
 use wasm_node::plan::plan;
 
 use crate::ATTENTION;
-use crate::node::{Allowed, Node};
+use crate::node::{Allowed, Node, clear};
 use crate::output::Format;
 
 /// Prepare the node: install what is missing, add the runtime, restart containerd if that matters, look whether all is well
@@ -62,6 +62,8 @@ impl Args {
             steps.push(step.to_owned());
         };
         let outcome = apply(&system, &options, &mut say)?;
+        // Afterwards, for containerd may have been down before.
+        clear(&system, &options);
         let due = outcome == Applied::RestartDue;
         self.output.print(&Report { outcome, steps })?;
         Ok(if due { ExitCode::from(ATTENTION) } else { ExitCode::SUCCESS })

@@ -8,6 +8,7 @@ use wasm_node::handler::HandlerName;
 use wasm_node::invocation::Invocation;
 use wasm_node::options::{KernelSettings, Options, Packages};
 use wasm_node::system::{Fate, Live, Spared};
+use wasm_node::trial::clear_left;
 
 /// Which node, and what is its own there.
 #[derive(clap::Args)]
@@ -88,6 +89,15 @@ impl Node {
             packages: Packages::Never,
             kernel: KernelSettings::Never,
         }
+    }
+}
+
+/// Removes what a killed trial left. It is another's work that failed, so this one's result does not hang on it.
+pub(crate) fn clear(system: &Live, options: &Options) {
+    match clear_left(system, options) {
+        Ok(0) => {}
+        Ok(count) => eprintln!("==> removed {count} pods and images that a killed doctor left"),
+        Err(error) => eprintln!("warning: a killed doctor may have left something: {error}"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use wasm_node::uninstall::{Uninstalled, plan_removal, uninstall};
 
 use crate::ATTENTION;
-use crate::node::Node;
+use crate::node::{Node, clear};
 use crate::output::Format;
 
 /// Put back what was there before apply
@@ -42,6 +42,8 @@ impl Args {
         let done = if self.dry_run {
             plan_removal(&system, &options)?
         } else {
+            // Before, for containers are removed by the runtime that has started them.
+            clear(&system, &options);
             uninstall(&system, &options, &mut |step| eprintln!("==> {step}"))?
         };
         let due = done.restart_due;
