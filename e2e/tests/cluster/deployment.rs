@@ -192,7 +192,8 @@ pub(crate) fn id_of(container: &ContainerStatus) -> String {
     id.expect("the container was started").to_owned()
 }
 
-async fn start_agent(directory: &std::path::Path) -> Agent {
+/// The agent's double, asking for debugEcho's devices.
+pub(crate) async fn start_agent(directory: &std::path::Path) -> Agent {
     let program = std::env::var_os("E2E_PROXY").map_or_else(|| demo::native("akri-proxy"), PathBuf::from);
     let details = Configuration::ours().unwrap().spec.discovery_handler.discovery_details;
     Agent::start(&program, directory, &details).await.unwrap()

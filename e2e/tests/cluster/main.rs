@@ -16,4 +16,5 @@ mod highly_available;
 mod many;
 mod mistakes;
 mod namespace;
+mod openyurt;
 mod restarts;

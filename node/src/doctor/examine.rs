@@ -230,7 +230,7 @@ fn open_yurt(facts: &Facts, options: &Options, tree: &Tree, report: &mut Report)
         report.add(
             Severity::Warning,
             CHECK,
-            "the kubelet's feature gate WatchListClient may be on: restarted offline, it sees nothing of yurthub's cache",
+            "the kubelet's feature gate WatchListClient may be on: restarted offline, it may see nothing of yurthub's cache",
             format!("set {}=false in the kubelet's environment, and restart it", spec::WATCH_LIST_CLIENT),
         );
     }
