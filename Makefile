@@ -62,6 +62,10 @@ cluster: image ## A real Kubernetes cluster of one node, with the wasm handler r
 	@scripts/cluster deploy
 	@scripts/cluster hint
 
+.PHONY: inspect
+inspect: ## What crictl would show of the wasm pods on the cluster's node (NODE=NAME: another one)
+	@scripts/inspect $(if $(NODE),--node $(NODE))
+
 .PHONY: test
 test: guest ## All tests but those that need a node
 	@scripts/test

@@ -12,7 +12,7 @@ use crate::namespace::{delete_namespace, fresh_namespace};
 
 #[tokio::test]
 async fn hello_is_given_what_kubernetes_gives_to_any_container() {
-    let Some(cluster) = Cluster::take("hello").await else { return };
+    let Some(cluster) = Cluster::beside("hello").await else { return };
     let namespace = fresh_namespace(&cluster, "hello").await;
     let at = ["--namespace", &namespace];
     let folder = demo::checkout().join("examples/hello");
@@ -44,7 +44,7 @@ async fn hello_is_given_what_kubernetes_gives_to_any_container() {
 
 #[tokio::test]
 async fn a_module_that_fails_is_seen_to() {
-    let Some(cluster) = Cluster::take("failing module").await else { return };
+    let Some(cluster) = Cluster::beside("failing module").await else { return };
     let namespace = fresh_namespace(&cluster, "failing").await;
     let at = ["--namespace", &namespace];
     for (how, told) in [("panic", "told to panic"), ("trap", "this line goes to standard error")] {
@@ -68,7 +68,7 @@ async fn a_module_that_fails_is_seen_to() {
 /// resource, for there is no plugin.
 #[tokio::test]
 async fn brokers_say_which_device_they_were_given() {
-    let Some(cluster) = Cluster::take("broker").await else { return };
+    let Some(cluster) = Cluster::beside("broker").await else { return };
     let namespace = fresh_namespace(&cluster, "broker").await;
     let file = |name: &str| {
         let path = demo::checkout().join("examples/broker").join(name);
