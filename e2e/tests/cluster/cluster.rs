@@ -112,9 +112,14 @@ impl Cluster {
 
     /// `wasm-image`, as `make image` built it.
     pub(crate) async fn wasm_image(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        run(&self.wasm_image_program(), arguments).await
+    }
+
+    /// Where that is.
+    pub(crate) fn wasm_image_program(&self) -> PathBuf {
         let built = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| demo::checkout().join("target"), PathBuf::from);
-        run(&built.join("debug/wasm-image"), arguments).await
+        built.join("debug/wasm-image")
     }
 
     /// A command on the node.

@@ -69,7 +69,10 @@ async fn deletion_leaves_nothing_on_the_node() {
 #[tokio::test]
 async fn what_was_applied_does_not_differ_from_the_manifests() {
     let Some(cluster) = Cluster::alone("diff").await else { return };
-    for overlay in ["runtimeclass", "runtimeclass/ha"] {
+    // The examples' own tests do the same with the others.
+    for overlay in
+        ["runtimeclass", "runtimeclass/ha", "runtimeclass/aot", "runtimeclass/udev", "examples/broker"]
+    {
         let folder = e2e::demo::checkout().join(overlay);
         let folder = folder.to_str().unwrap();
         let stand_in = e2e::demo::checkout().join("scripts/cluster.d/akri-stand-in/crds.yaml");

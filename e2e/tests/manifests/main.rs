@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, too")]
 
 mod code;
+mod examples;
 mod pod;
 mod udev;
