@@ -8,6 +8,8 @@ use crate::cluster::Cluster;
 use crate::command::run;
 use crate::deployment::{Deployment, Variant, container_of, id_of};
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_inspect");
+
 /// The page that says what to look for.
 fn documented(path: &str) {
     let page = std::fs::read_to_string(e2e::demo::checkout().join("docs/cluster.md")).unwrap();
@@ -17,7 +19,7 @@ fn documented(path: &str) {
 async fn inspect(cluster: &Cluster, arguments: &[&str]) -> anyhow::Result<String> {
     let [socket, root] = cluster.inside();
     let node = ["--socket", &socket, "--root", &root];
-    run(Path::new(env!("CARGO_BIN_EXE_inspect")), &[arguments, &node].concat()).await
+    run(Path::new(PROGRAM), &[arguments, &node].concat()).await
 }
 
 async fn json(cluster: &Cluster, arguments: &[&str]) -> Value {
@@ -100,7 +102,9 @@ async fn inspect_shows_by_crictls_paths_how_a_wasm_pod_runs() {
 
     // What a user types.
     let script = e2e::demo::checkout().join("scripts/inspect");
-    let table = run(&script, &["--node", cluster.node()]).await.unwrap();
+    let built = format!("E2E_INSPECT={PROGRAM}");
+    let typed = [&built, script.to_str().unwrap(), "--node", cluster.node()];
+    let table = run(Path::new("env"), &typed).await.unwrap();
     for word in [
         "info:",
         "pods:",

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io::Write;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -42,13 +43,13 @@ struct Sink<W> {
 /// Takes events until `stopped`, and prints each to `out`.
 pub async fn serve<W: Write + 'static>(listener: TcpListener, out: W, stopped: impl Future<Output = ()>) {
     let sink = Rc::new(Sink { taken: Cell::new(0), out: RefCell::new(out) });
-    let room = Rc::new(Semaphore::new(CONNECTIONS));
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
     let local = LocalSet::new();
     let accepting = async {
         loop {
-            let permit = Rc::clone(&room);
-            let accepted = listener.accept().await;
-            let stream = match accepted {
+            // Before the next is accepted: who waits, waits in the kernel.
+            let permit = Arc::clone(&room).acquire_owned().await.expect("nobody closes the semaphore");
+            let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of descriptors, most likely: the wait keeps the loop from spinning.
@@ -59,7 +60,7 @@ pub async fn serve<W: Write + 'static>(listener: TcpListener, out: W, stopped: i
             };
             let sink = Rc::clone(&sink);
             tokio::task::spawn_local(async move {
-                let _held = permit.acquire().await.expect("nobody closes the semaphore");
+                let _held = permit;
                 if tokio::time::timeout(EXCHANGE, connection(stream, &sink)).await.is_err() {
                     eprintln!("a connection took more than {} s", EXCHANGE.as_secs());
                 }
