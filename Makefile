@@ -24,7 +24,7 @@ MAX_GZIP_debug-echo := 55000
 MAX_udev := 240000
 MAX_GZIP_udev := 98000
 # Other workloads in WebAssembly, to copy from.
-EXAMPLES := hello broker
+EXAMPLES := hello broker cloudevents
 
 .PHONY: help
 help: ## Show this
@@ -41,8 +41,8 @@ guest: setup ## Build the wasm handlers, check their imports and their size
 		--max-size $(MAX_$(handler)) --max-gzip $(MAX_GZIP_$(handler));)
 
 .PHONY: native
-native: setup ## Build the proxy, wasm-node and the pause program, static, for all PLATFORMS
-	@scripts/build-native --out $(NATIVE) $(platforms) $(if $(REQUIRE_PLATFORMS),--require-all) akri-proxy pause wasm-node
+native: setup ## Build the native programs that images are made of, static, for all PLATFORMS
+	@scripts/build-native --out $(NATIVE) $(platforms) $(if $(REQUIRE_PLATFORMS),--require-all) akri-proxy pause wasm-node event-sink
 
 .PHONY: image
 image: guest native ## Build all images, without Docker: OCI archives in target/images
@@ -61,6 +61,10 @@ cluster: image ## A real Kubernetes cluster of one node, with the wasm handler r
 	@scripts/cluster up
 	@scripts/cluster deploy
 	@scripts/cluster hint
+
+.PHONY: inspect
+inspect: ## What crictl would show of the wasm pods on the cluster's node (NODE=NAME: another one)
+	@scripts/inspect $(if $(NODE),--node $(NODE))
 
 .PHONY: test
 test: guest ## All tests but those that need a node

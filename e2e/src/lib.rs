@@ -10,9 +10,12 @@
 //!
 //! `faults` is another story: the campaign in which everything dies and nothing may show.
 //!
+//! `crictl` is the program `inspect`: what crictl shows of pods, on a node without it.
+//!
 //! It knows no device protocol and no file of the exchange directory but the inputs that people write, too.
 
 pub mod cri;
+pub mod crictl;
 pub mod demo;
 pub mod faults;
 pub mod images;

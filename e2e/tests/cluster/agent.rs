@@ -37,11 +37,20 @@ struct Device {
 impl Agent {
     /// Takes the agent's place in a directory.
     pub(crate) async fn start(program: &Path, directory: &Path, details: &str) -> anyhow::Result<Self> {
+        Self::discover(program, "--directory", directory, details).await
+    }
+
+    /// Opens a stream to an endpoint, without anybody's registration.
+    pub(crate) async fn ask(program: &Path, endpoint: &Path, details: &str) -> anyhow::Result<Self> {
+        Self::discover(program, "--endpoint", endpoint, details).await
+    }
+
+    async fn discover(program: &Path, option: &str, place: &Path, details: &str) -> anyhow::Result<Self> {
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(program)
-            .args(["discover", "--watch", "--details", "-", "--output", "json", "--directory"])
-            .arg(directory)
+            .args(["discover", "--watch", "--details", "-", "--output", "json", option])
+            .arg(place)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

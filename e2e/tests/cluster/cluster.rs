@@ -12,7 +12,7 @@ use e2e::demo;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::command::run;
 
@@ -26,7 +26,7 @@ const ADMIN: &str = "/etc/kubernetes/super-admin.conf";
 /// The longest that the kubelet may take for anything: far more than it does.
 pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+static TURNS: RwLock<()> = RwLock::const_new(());
 
 /// The cluster, for one test.
 pub(crate) struct Cluster {
@@ -34,26 +34,30 @@ pub(crate) struct Cluster {
     script: PathBuf,
     status: HashMap<String, String>,
     client: Client,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
+}
+
+/// Whom a test shares the cluster with. What is held is the guard; nobody reads it.
+#[allow(dead_code, reason = "the guards are held, not read")]
+enum Turn {
+    Alone(RwLockWriteGuard<'static, ()>),
+    Beside(RwLockReadGuard<'static, ()>),
 }
 
 impl Cluster {
-    /// The cluster, or `None` where there is none and none is required.
-    pub(crate) async fn take(test: &str) -> Option<Self> {
-        let Ok(name) = std::env::var(NAME) else {
-            assert!(
-                std::env::var_os(REQUIRE).is_none_or(|value| value != "1"),
-                "{test} cannot run: {NAME} names no cluster"
-            );
-            // Straight to the terminal: the harness hides what passing tests print.
-            use std::io::Write;
-            let _ = writeln!(
-                std::io::stderr(),
-                "skipped: {test}: {NAME} names no cluster: scripts/e2e-cluster does"
-            );
-            return None;
-        };
-        let turn = ONE_AT_A_TIME.lock().await;
+    /// The cluster for this test alone, or `None` where there is none and none is required.
+    pub(crate) async fn alone(test: &str) -> Option<Self> {
+        let name = name(test)?;
+        Some(Self::take(name, Turn::Alone(TURNS.write().await)).await)
+    }
+
+    /// The cluster for this test and others beside it, or `None` where there is none and none is required.
+    pub(crate) async fn beside(test: &str) -> Option<Self> {
+        let name = name(test)?;
+        Some(Self::take(name, Turn::Beside(TURNS.read().await)).await)
+    }
+
+    async fn take(name: String, turn: Turn) -> Self {
         let script = demo::checkout().join("scripts/cluster");
         let status = status(&script, &name).await.unwrap();
         let client = connect(&status).await.unwrap();
@@ -61,7 +65,7 @@ impl Cluster {
         // What is on every cluster, whichever test comes first.
         let class = demo::checkout().join("runtimeclass/class");
         cluster.kubectl(&["apply", "--kustomize", class.to_str().unwrap()]).await.unwrap();
-        Some(cluster)
+        cluster
     }
 
     /// Has the node boot again, with its disk.
@@ -86,6 +90,11 @@ impl Cluster {
         Path::new(&self.status["akri"])
     }
 
+    /// containerd's socket and the node's root folder, as seen from here.
+    pub(crate) fn inside(&self) -> [String; 2] {
+        [self.status["containerd"].clone(), format!("/proc/{}/root", self.status["pid"])]
+    }
+
     /// The name of the only node.
     pub(crate) fn node(&self) -> &str {
         &self.name
@@ -101,10 +110,37 @@ impl Cluster {
         self.script("kubectl", arguments).await
     }
 
+    /// `wasm-image`, as `make image` built it.
+    pub(crate) async fn wasm_image(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        run(&self.wasm_image_program(), arguments).await
+    }
+
+    /// Where that is.
+    pub(crate) fn wasm_image_program(&self) -> PathBuf {
+        let built = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| demo::checkout().join("target"), PathBuf::from);
+        built.join("debug/wasm-image")
+    }
+
     /// A command on the node.
     pub(crate) async fn exec(&self, command: &[&str]) -> anyhow::Result<String> {
         self.script("exec", &[&["--"], command].concat()).await
     }
+}
+
+/// What the cluster is called that the tests are to run on.
+fn name(test: &str) -> Option<String> {
+    if let Ok(name) = std::env::var(NAME) {
+        return Some(name);
+    }
+    assert!(
+        std::env::var_os(REQUIRE).is_none_or(|value| value != "1"),
+        "{test} cannot run: {NAME} names no cluster"
+    );
+    // Straight to the terminal: the harness hides what passing tests print.
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {NAME} names no cluster: scripts/e2e-cluster does");
+    None
 }
 
 async fn status(script: &Path, name: &str) -> anyhow::Result<HashMap<String, String>> {

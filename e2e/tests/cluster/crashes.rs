@@ -3,16 +3,20 @@
 use std::time::{Duration, SystemTime};
 
 use e2e::cri::Cri;
+use serde_json::json;
 
 use crate::cluster::{Cluster, LIMIT};
 use crate::deployment::{DEVICES, Deployment, Variant, container_of, id_of};
 
 /// From a proxy's start to its list at the agent.
 const BACK: Duration = Duration::from_secs(1);
+/// What a Configuration may ask for, and a handler of 8 MiB cannot give.
+const GREEDY_DEVICES: usize = 4000;
+const GREEDY_BYTES: usize = 150;
 
 #[tokio::test]
 async fn a_killed_handler_is_restarted_and_the_stream_lives() {
-    let Some(cluster) = Cluster::take("handler killed").await else { return };
+    let Some(cluster) = Cluster::beside("handler killed").await else { return };
     let handler = Deployment::apply(&cluster, Variant::OneProxy, "handler-killed").await;
     let proxy = id_of(&container_of(&handler.pod(&cluster).await, "proxy"));
     for _ in 0..2 {
@@ -28,7 +32,7 @@ async fn a_killed_handler_is_restarted_and_the_stream_lives() {
 
 #[tokio::test]
 async fn a_killed_proxy_is_back_within_a_second_of_its_restart() {
-    let Some(cluster) = Cluster::take("proxy killed").await else { return };
+    let Some(cluster) = Cluster::alone("proxy killed").await else { return };
     let handler = Deployment::apply(&cluster, Variant::OneProxy, "proxy-killed").await;
     let before = id_of(&container_of(&handler.pod(&cluster).await, "handler"));
     let seen = handler.agent.count();
@@ -45,6 +49,37 @@ async fn a_killed_proxy_is_back_within_a_second_of_its_restart() {
         before,
         "the handler is untouched"
     );
+    handler.remove(&cluster).await;
+}
+
+/// A Configuration whose list takes more memory than its handler has: the crash of one job, again and again.
+#[tokio::test]
+async fn a_handler_that_is_killed_for_its_memory_is_restarted_and_no_list_is_lost() {
+    let Some(cluster) = Cluster::beside("handler out of memory").await else { return };
+    let scarce = |containers: &mut serde_json::Value| {
+        let mut containers = containers.as_array_mut().unwrap().iter_mut();
+        let handler = containers.find(|container| container["name"] == "handler").unwrap();
+        handler["resources"]["limits"]["memory"] = json!("8Mi");
+    };
+    let handler = Deployment::apply_with(&cluster, Variant::OneProxy, "memory", scarce).await;
+    let proxy = id_of(&container_of(&handler.pod(&cluster).await, "proxy"));
+    let descriptions: Vec<String> =
+        (0..GREEDY_DEVICES).map(|number| format!("{number:0>width$}", width = GREEDY_BYTES)).collect();
+    let greedy = handler.ask(&json!({ "descriptions": descriptions }).to_string()).await;
+    let killed = |status: &k8s_openapi::api::core::v1::ContainerStatus| {
+        let ended = status.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+        status.restart_count > 1 && ended.is_some_and(|ended| ended.reason.as_deref() == Some("OOMKilled"))
+    };
+    handler.until(&cluster, "handler", "is killed for its memory twice", killed).await;
+    handler.agent.saw_only(&DEVICES);
+    // The Configuration is deleted.
+    drop(greedy);
+    handler.ready(&cluster).await;
+    handler.agent.saw_only(&DEVICES);
+    assert_eq!(id_of(&container_of(&handler.pod(&cluster).await, "proxy")), proxy, "the proxy is untouched");
+    // And it is the handler that answers.
+    handler.proxy(&cluster, "proxy", &["input", "availability", "OFFLINE"]).await.unwrap();
+    handler.agent.until(&[], 1, LIMIT).await;
     handler.remove(&cluster).await;
 }
 

@@ -43,13 +43,26 @@ pub(crate) struct Deployment {
 impl Deployment {
     /// Applies it and waits until it is Ready and its devices are seen.
     pub(crate) async fn apply(cluster: &Cluster, variant: Variant, test: &str) -> Self {
+        Self::apply_with(cluster, variant, test, |_| {}).await
+    }
+
+    /// The same with something changed in the DaemonSet's pod, whose containers these are.
+    pub(crate) async fn apply_with(
+        cluster: &Cluster,
+        variant: Variant,
+        test: &str,
+        change: impl Fn(&mut Value),
+    ) -> Self {
         let namespace = fresh_namespace(cluster, test).await;
         // Of an earlier run, which may have been killed.
         let directory = cluster.akri().join(&namespace);
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir(&directory).unwrap();
         let agent = start_agent(&directory).await;
-        for object in kustomized(cluster, variant).await {
+        for mut object in kustomized(cluster, variant).await {
+            if object["kind"] == "DaemonSet" {
+                change(&mut object["spec"]["template"]["spec"]["containers"]);
+            }
             apply(cluster, &namespace, object).await.unwrap();
         }
         let deployment = Self { namespace, agent, directory };
@@ -110,19 +123,34 @@ impl Deployment {
         container: &str,
         before: &ContainerStatus,
     ) -> ContainerStatus {
-        let name = self.pod(cluster).await.name_any();
-        let again = |pod: Option<&Pod>| {
-            pod.is_some_and(|pod| {
-                let now = container_of(pod, container);
-                now.restart_count > before.restart_count
-                    && now.state.is_some_and(|state| state.running.is_some())
-            })
+        let again = |now: &ContainerStatus| {
+            now.restart_count > before.restart_count
+                && now.state.as_ref().is_some_and(|state| state.running.is_some())
         };
-        let pod = tokio::time::timeout(LIMIT, await_condition(self.pods(cluster), &name, again))
+        self.until(cluster, container, "is started again", again).await
+    }
+
+    /// Waits until a container of the pod is as is wanted.
+    pub(crate) async fn until(
+        &self,
+        cluster: &Cluster,
+        container: &str,
+        what: &str,
+        wanted: impl Fn(&ContainerStatus) -> bool,
+    ) -> ContainerStatus {
+        let name = self.pod(cluster).await.name_any();
+        let wanted = |pod: Option<&Pod>| pod.is_some_and(|pod| wanted(&container_of(pod, container)));
+        let pod = tokio::time::timeout(LIMIT, await_condition(self.pods(cluster), &name, wanted))
             .await
-            .unwrap_or_else(|_| panic!("{container} was not started again after {LIMIT:?}"))
+            .unwrap_or_else(|_| panic!("waited {LIMIT:?} in vain until {container} {what}"))
             .unwrap();
         container_of(&pod.expect("it is there"), container)
+    }
+
+    /// A second stream to the proxy, as another Configuration makes it; it ends with the value.
+    pub(crate) async fn ask(&self, details: &str) -> Agent {
+        let endpoint = self.directory.join("debugEcho-wasm-0.sock");
+        Agent::ask(&proxy_program(), &endpoint, details).await.unwrap()
     }
 
     /// Waits until a pod is gone.
@@ -194,9 +222,12 @@ pub(crate) fn id_of(container: &ContainerStatus) -> String {
 
 /// The agent's double, asking for debugEcho's devices.
 pub(crate) async fn start_agent(directory: &std::path::Path) -> Agent {
-    let program = std::env::var_os("E2E_PROXY").map_or_else(|| demo::native("akri-proxy"), PathBuf::from);
     let details = Configuration::ours().unwrap().spec.discovery_handler.discovery_details;
-    Agent::start(&program, directory, &details).await.unwrap()
+    Agent::start(&proxy_program(), directory, &details).await.unwrap()
+}
+
+fn proxy_program() -> PathBuf {
+    std::env::var_os("E2E_PROXY").map_or_else(|| demo::native("akri-proxy"), PathBuf::from)
 }
 
 /// The objects of a kustomization, as `kubectl apply -k` would apply them.

@@ -9,7 +9,7 @@ use crate::deployment::{DEVICES, Deployment, Variant, container_of, sandboxes};
 
 #[tokio::test]
 async fn the_daemon_set_is_ready_and_its_devices_come_and_go() {
-    let Some(cluster) = Cluster::take("devices").await else { return };
+    let Some(cluster) = Cluster::beside("devices").await else { return };
     let handler = Deployment::apply(&cluster, Variant::OneProxy, "devices").await;
     let pod = handler.pod(&cluster).await;
     for container in ["handler", "proxy"] {
@@ -40,7 +40,7 @@ async fn costs_what_the_class_says(cluster: &Cluster, pod: &k8s_openapi::api::co
 
 #[tokio::test]
 async fn deletion_leaves_nothing_on_the_node() {
-    let Some(cluster) = Cluster::take("deletion").await else { return };
+    let Some(cluster) = Cluster::beside("deletion").await else { return };
     let handler = Deployment::apply(&cluster, Variant::OneProxy, "deletion").await;
     let (pod, namespace) = (handler.pod(&cluster).await, handler.namespace.clone());
     let uid = pod.uid().unwrap();
@@ -68,8 +68,11 @@ async fn deletion_leaves_nothing_on_the_node() {
 
 #[tokio::test]
 async fn what_was_applied_does_not_differ_from_the_manifests() {
-    let Some(cluster) = Cluster::take("diff").await else { return };
-    for overlay in ["runtimeclass", "runtimeclass/ha"] {
+    let Some(cluster) = Cluster::alone("diff").await else { return };
+    // The examples' own tests do the same with the others.
+    for overlay in
+        ["runtimeclass", "runtimeclass/ha", "runtimeclass/aot", "runtimeclass/udev", "examples/broker"]
+    {
         let folder = e2e::demo::checkout().join(overlay);
         let folder = folder.to_str().unwrap();
         let stand_in = e2e::demo::checkout().join("scripts/cluster.d/akri-stand-in/crds.yaml");

@@ -10,14 +10,25 @@ use serde_json::{Value, json};
 use crate::cluster::{Cluster, LIMIT};
 use crate::namespace::{delete_namespace, fresh_namespace};
 
+/// Applies an example as its README says, after a server-side dry run; what is there then does not differ from the manifests.
+/// Where they are.
+pub(crate) async fn apply(cluster: &Cluster, namespace: &str, example: &str) -> String {
+    let folder = demo::checkout().join("examples").join(example).to_str().unwrap().to_owned();
+    let from = ["--namespace", namespace, "--kustomize", &folder];
+    let dry_run = ["apply", "--server-side", "--dry-run=server"];
+    cluster.kubectl(&[&dry_run[..], &from].concat()).await.unwrap();
+    cluster.kubectl(&[&["apply"][..], &from].concat()).await.unwrap();
+    // Fails where there is any difference, and shows it.
+    cluster.kubectl(&[&["diff"][..], &from].concat()).await.unwrap();
+    folder
+}
+
 #[tokio::test]
 async fn hello_is_given_what_kubernetes_gives_to_any_container() {
-    let Some(cluster) = Cluster::take("hello").await else { return };
+    let Some(cluster) = Cluster::beside("hello").await else { return };
     let namespace = fresh_namespace(&cluster, "hello").await;
     let at = ["--namespace", &namespace];
-    let folder = demo::checkout().join("examples/hello");
-    let folder = folder.to_str().unwrap();
-    cluster.kubectl(&[&at[..], &["apply", "--kustomize", folder]].concat()).await.unwrap();
+    let folder = apply(&cluster, &namespace, "hello").await;
     let job = "job/hello-wasm";
     let complete = ["wait", "--for=condition=complete", "--timeout=60s", job];
     cluster.kubectl(&[&at[..], &complete].concat()).await.unwrap();
@@ -37,30 +48,7 @@ async fn hello_is_given_what_kubernetes_gives_to_any_container() {
     ] {
         assert!(log.lines().any(|said| said == line), "{line:?} is not in the log: {log}");
     }
-    cluster.kubectl(&[&at[..], &["diff", "--kustomize", folder]].concat()).await.unwrap();
-    cluster.kubectl(&[&at[..], &["delete", "--kustomize", folder, "--wait"]].concat()).await.unwrap();
-    delete_namespace(&cluster, &namespace).await;
-}
-
-#[tokio::test]
-async fn a_module_that_fails_is_seen_to() {
-    let Some(cluster) = Cluster::take("failing module").await else { return };
-    let namespace = fresh_namespace(&cluster, "failing").await;
-    let at = ["--namespace", &namespace];
-    for (how, told) in [("panic", "told to panic"), ("trap", "this line goes to standard error")] {
-        let overrides = r#"{"spec":{"runtimeClassName":"crun-wasmedge"}}"#;
-        let run = ["run", how, "--image=localhost/akri-wasm/hello:dev", "--restart=Never"];
-        let more = ["--overrides", overrides, "--", how];
-        cluster.kubectl(&[&at[..], &run, &more].concat()).await.unwrap();
-        let failed = ["wait", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s"];
-        cluster.kubectl(&[&at[..], &failed, &[&format!("pod/{how}")]].concat()).await.unwrap();
-        let log = cluster.kubectl(&[&at[..], &["logs", how]].concat()).await.unwrap();
-        assert!(log.contains(told), "{how}: {log}");
-        let code = "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}";
-        let code =
-            cluster.kubectl(&[&at[..], &["get", "pod", how, "--output", code]].concat()).await.unwrap();
-        assert_eq!(code, "1", "{how}");
-    }
+    cluster.kubectl(&[&at[..], &["delete", "--kustomize", &folder, "--wait"]].concat()).await.unwrap();
     delete_namespace(&cluster, &namespace).await;
 }
 
@@ -68,7 +56,7 @@ async fn a_module_that_fails_is_seen_to() {
 /// resource, for there is no plugin.
 #[tokio::test]
 async fn brokers_say_which_device_they_were_given() {
-    let Some(cluster) = Cluster::take("broker").await else { return };
+    let Some(cluster) = Cluster::beside("broker").await else { return };
     let namespace = fresh_namespace(&cluster, "broker").await;
     let file = |name: &str| {
         let path = demo::checkout().join("examples/broker").join(name);

@@ -2,7 +2,7 @@
 //!
 //! Run by scripts/e2e-cluster, which starts the cluster and pushes the images. Each test has its own namespace and its own
 //! directory for Akri's sockets, and waits for what the API server, containerd or the agent's double says, never for time.
-//! One test runs at a time: some of them restart the node, and some take the time.
+//! Those that restart the node's services, take it something or take the time run alone, the others beside each other.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, too")]
 
 mod agent;
@@ -11,10 +11,14 @@ mod command;
 mod crashes;
 mod deployment;
 mod devices;
+mod events;
 mod examples;
 mod highly_available;
+mod inspecting;
 mod many;
 mod mistakes;
 mod namespace;
 mod openyurt;
+mod private;
 mod restarts;
+mod variants;

@@ -18,7 +18,7 @@ const PODS: usize = 20;
 
 #[tokio::test]
 async fn twenty_wasm_pods_at_once() {
-    let Some(cluster) = Cluster::take("many pods").await else { return };
+    let Some(cluster) = Cluster::alone("many pods").await else { return };
     let namespace = fresh_namespace(&cluster, "many").await;
     let beside = fresh_namespace(&cluster, "beside-many").await;
     let neighbour = native(&cluster, &beside).await;

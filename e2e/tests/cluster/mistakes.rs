@@ -1,6 +1,7 @@
 //! What users see where something is wrong. docs/troubleshooting.md quotes each, and is held against it here.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, ContainerStateTerminated, Pod};
 use kube::Api;
 use kube::api::PostParams;
 use kube::runtime::wait::await_condition;
@@ -11,7 +12,7 @@ use crate::deployment::{Deployment, NAME, Variant, container_of, images};
 use crate::namespace::{delete_namespace, event, fresh_namespace};
 
 /// That the page has this text, and that it was said.
-fn quoted(text: &str, said: &str) {
+pub(crate) fn quoted(text: &str, said: &str) {
     assert!(said.contains(text), "{text:?} was not said, but: {said}");
     let page = std::fs::read_to_string(e2e::demo::checkout().join("docs/troubleshooting.md")).unwrap();
     assert!(page.contains(text), "docs/troubleshooting.md does not quote {text:?}, of: {said}");
@@ -40,7 +41,7 @@ fn with(mut spec: Value, key: &str, value: Value) -> Value {
 
 #[tokio::test]
 async fn a_runtime_handler_that_the_node_does_not_have() {
-    let Some(cluster) = Cluster::take("unknown runtime handler").await else { return };
+    let Some(cluster) = Cluster::beside("unknown runtime handler").await else { return };
     let namespace = fresh_namespace(&cluster, "unknown-handler").await;
     let [_, wasm] = images(&cluster).await;
     let missing =
@@ -63,7 +64,7 @@ async fn a_runtime_handler_that_the_node_does_not_have() {
 
 #[tokio::test]
 async fn a_node_without_the_label() {
-    let Some(cluster) = Cluster::take("no label").await else { return };
+    let Some(cluster) = Cluster::alone("no label").await else { return };
     let handler = Deployment::apply(&cluster, Variant::OneProxy, "no-label").await;
     let [_, wasm] = images(&cluster).await;
     let label = "akri-wasm/runtime";
@@ -79,7 +80,7 @@ async fn a_node_without_the_label() {
 
 #[tokio::test]
 async fn an_image_that_is_not_there() {
-    let Some(cluster) = Cluster::take("missing image").await else { return };
+    let Some(cluster) = Cluster::beside("missing image").await else { return };
     let namespace = fresh_namespace(&cluster, "missing-image").await;
     create(&cluster, &namespace, "missing", spec("localhost/akri-wasm/no-such-image:dev")).await.unwrap();
     let said = event(&cluster, &namespace, "missing", "Failed").await;
@@ -89,17 +90,12 @@ async fn an_image_that_is_not_there() {
 
 #[tokio::test]
 async fn a_module_without_the_runtime_class() {
-    let Some(cluster) = Cluster::take("no RuntimeClass").await else { return };
+    let Some(cluster) = Cluster::beside("no RuntimeClass").await else { return };
     let namespace = fresh_namespace(&cluster, "no-class").await;
     let [_, wasm] = images(&cluster).await;
     create(&cluster, &namespace, "native", spec(&wasm)).await.unwrap();
     let pods: Api<Pod> = Api::namespaced(cluster.client(), &namespace);
-    let ended = |pod: Option<&Pod>| {
-        pod.is_some_and(|pod| container_of(pod, "main").state.is_some_and(|state| state.terminated.is_some()))
-    };
-    let pod =
-        tokio::time::timeout(LIMIT, await_condition(pods, "native", ended)).await.expect("it ends").unwrap();
-    let state = container_of(&pod.unwrap(), "main").state.unwrap().terminated.unwrap();
+    let state = ended(&pods, "native").await;
     let said = format!("{}: {}", state.reason.unwrap_or_default(), state.message.unwrap_or_default());
     quoted("permission denied", &said);
     delete_namespace(&cluster, &namespace).await;
@@ -107,11 +103,60 @@ async fn a_module_without_the_runtime_class() {
 
 #[tokio::test]
 async fn a_command_in_a_wasm_container() {
-    let Some(cluster) = Cluster::take("exec into wasm").await else { return };
+    let Some(cluster) = Cluster::beside("exec into wasm").await else { return };
     let handler = Deployment::apply(&cluster, Variant::OneProxy, "exec").await;
     let set = format!("daemonset/{NAME}");
     let exec = ["exec", "--namespace", &handler.namespace, &set, "-c", "handler", "--", "/debug-echo.wasm"];
     let said = cluster.kubectl(&exec).await.unwrap_err().to_string();
     quoted("the handler does not support exec", &said);
     handler.remove(&cluster).await;
+}
+
+/// A command that imports what another engine has.
+const FOREIGN: &str = r#"(module
+    (import "wasi:http/outgoing-handler@0.2.0" "handle" (func))
+    (memory (export "memory") 1)
+    (func (export "_start")))"#;
+
+/// `wasm-image` packs neither of these, so they come by another way: crun looks at the command's end, wherever the file is.
+#[tokio::test]
+async fn a_module_for_another_engine() {
+    let Some(cluster) = Cluster::beside("another engine").await else { return };
+    let namespace = fresh_namespace(&cluster, "engine").await;
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client(), &namespace);
+    let modules = [("component", "(component)"), ("foreign", FOREIGN)];
+    let data =
+        modules.map(|(name, text)| (format!("{name}.wasm"), ByteString(wat::parse_str(text).unwrap())));
+    let mut map: ConfigMap = serde_json::from_value(json!({ "metadata": { "name": "modules" } })).unwrap();
+    map.binary_data = Some(data.into());
+    maps.create(&PostParams::default(), &map).await.unwrap();
+    let [_, wasm] = images(&cluster).await;
+    for (name, said) in [
+        ("component", "loading failed: illegal opcode, Code: 0x117"),
+        ("component", "This instruction or syntax requires enabling Component Model proposal"),
+        ("foreign", "instantiation failed: unknown import, Code: 0x302"),
+        ("foreign", "When linking module: \"wasi:http/outgoing-handler@0.2.0\" , function name: \"handle\""),
+    ] {
+        let pods: Api<Pod> = Api::namespaced(cluster.client(), &namespace);
+        if pods.get_opt(name).await.unwrap().is_none() {
+            let mut spec = with(spec(&wasm), "runtimeClassName", json!("crun-wasmedge"));
+            spec["volumes"] = json!([{ "name": "modules", "configMap": { "name": "modules" } }]);
+            spec["containers"][0]["command"] = json!([format!("/modules/{name}.wasm")]);
+            spec["containers"][0]["volumeMounts"] = json!([{ "name": "modules", "mountPath": "/modules" }]);
+            create(&cluster, &namespace, name, spec).await.unwrap();
+        }
+        let state = ended(&pods, name).await;
+        assert_eq!((state.exit_code, state.reason.as_deref()), (1, Some("Error")), "{name}");
+        quoted(said, &cluster.kubectl(&["logs", "--namespace", &namespace, name]).await.unwrap());
+    }
+    delete_namespace(&cluster, &namespace).await;
+}
+
+/// Waits until the pod's container has ended; how.
+async fn ended(pods: &Api<Pod>, name: &str) -> ContainerStateTerminated {
+    let terminated = |pod: &Pod| container_of(pod, "main").state.and_then(|state| state.terminated);
+    let ended = |pod: Option<&Pod>| pod.is_some_and(|pod| terminated(pod).is_some());
+    let ended = tokio::time::timeout(LIMIT, await_condition(pods.clone(), name, ended));
+    let pod = ended.await.unwrap_or_else(|_| panic!("{name} does not end")).unwrap();
+    terminated(&pod.expect("it was seen")).expect("it was waited for")
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, too")]
 
 mod code;
+mod examples;
 mod openyurt;
 mod pod;
 mod udev;

@@ -1,12 +1,19 @@
-//! What a wasm container is given, and how it ends: prints its arguments, its environment and the files of a ConfigMap.
+//! What a wasm container is given, and how it ends: prints its arguments, its environment and the files of some folders.
 //!
-//! The last argument `panic` or `trap` has it fail. An exit code would be lost: crun reports 1 for these, else 0.
+//! `FILES` names the folders, with a colon between two; without it, it is where the ConfigMap is mounted. `WRITE` names a file
+//! that is written first. The last argument `panic` or `trap` has it fail, and `eat` has it take memory until it is killed. An
+//! exit code would be lost: crun reports 1 for the first two, 137 for the third, else 0.
 
 use std::path::Path;
 use std::{env, fs, io};
 
 /// Where the ConfigMap is mounted.
-const FILES: &str = "/etc/hello";
+const DEFAULT_FILES: &str = "/etc/hello";
+const FILES: &str = "FILES";
+const WRITE: &str = "WRITE";
+/// What `eat` takes at once, and how often: more than any limit that this is tried with.
+const BITE: usize = 1 << 20;
+const BITES: usize = 1024;
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().collect();
@@ -19,13 +26,30 @@ fn main() -> io::Result<()> {
     for (name, value) in variables {
         println!("variable {name}={value}");
     }
-    files(Path::new(FILES))?;
+    if let Ok(file) = env::var(WRITE) {
+        fs::write(&file, format!("written by {}\n", env::var("POD_NAME").unwrap_or_default()))?;
+    }
+    for folder in env::var(FILES).as_deref().unwrap_or(DEFAULT_FILES).split(':') {
+        files(Path::new(folder))?;
+    }
     eprintln!("this line goes to standard error");
     match arguments.last().map(String::as_str) {
         Some("panic") => panic!("told to panic"),
         Some("trap") => std::process::abort(),
+        Some("eat") => eat(),
         _ => Ok(()),
     }
+}
+
+/// Takes memory, and uses it, or it would not be taken.
+fn eat() -> io::Result<()> {
+    let mut eaten: Vec<Vec<u8>> = Vec::new();
+    for bite in 1..=BITES {
+        eaten.push(vec![1; BITE]);
+        println!("ate {bite} MiB");
+    }
+    drop(std::hint::black_box(eaten));
+    Ok(())
 }
 
 /// Prints the files of a folder, in the order of their names; nothing where there is no such folder.

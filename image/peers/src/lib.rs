@@ -33,6 +33,8 @@ const LISTENING: &str = "listening on ";
 pub enum Guard {
     /// Plain HTTP, for all.
     Open,
+    /// Plain HTTP and a password, as only loopback bears it.
+    Password,
     /// TLS and a password.
     TlsAndPassword,
 }
@@ -66,14 +68,11 @@ impl Setting<'_> {
         );
         if self.guard == Guard::TlsAndPassword {
             self.write_certificates(folder)?;
+            writeln!(text, "  tls: {{certificate: {}, key: {}}}", seen("server.pem"), seen("server.key"))?;
+        }
+        if self.guard != Guard::Open {
             fs::write(folder.join("htpasswd"), HTPASSWD)?;
-            write!(
-                text,
-                "  tls: {{certificate: {}, key: {}}}\nauth:\n  htpasswd: {{realm: tests, path: {}}}\n",
-                seen("server.pem"),
-                seen("server.key"),
-                seen("htpasswd")
-            )?;
+            writeln!(text, "auth:\n  htpasswd: {{realm: tests, path: {}}}", seen("htpasswd"))?;
         }
         Ok(fs::write(folder.join(CONFIGURATION), text)?)
     }
