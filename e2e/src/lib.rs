@@ -10,13 +10,18 @@
 //!
 //! `faults` is another story: the campaign in which everything dies and nothing may show.
 //!
+//! `loops` are devices that can be plugged in.
+//!
 //! It knows no device protocol and no file of the exchange directory but the inputs that people write, too.
 
 pub mod cri;
 pub mod demo;
+pub mod device_plugin;
+pub mod discovered;
 pub mod faults;
 pub mod images;
 pub mod inspect;
+pub mod loops;
 pub mod manifest;
 pub mod measure;
 pub mod node;
