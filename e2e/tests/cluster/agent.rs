@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use akri_proxy::akri::DEBUG_ECHO;
 use anyhow::Context;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -37,10 +38,30 @@ struct Device {
 impl Agent {
     /// Takes the agent's place in a directory.
     pub(crate) async fn start(program: &Path, directory: &Path, details: &str) -> anyhow::Result<Self> {
+        Self::start_for(DEBUG_ECHO, program, directory, details).await
+    }
+
+    /// The same for the handler of another name.
+    pub(crate) async fn start_for(
+        name: &str,
+        program: &Path,
+        directory: &Path,
+        details: &str,
+    ) -> anyhow::Result<Self> {
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(program)
-            .args(["discover", "--watch", "--details", "-", "--output", "json", "--directory"])
+            .args([
+                "discover",
+                "--watch",
+                "--name",
+                name,
+                "--details",
+                "-",
+                "--output",
+                "json",
+                "--directory",
+            ])
             .arg(directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -17,3 +17,4 @@ mod many;
 mod mistakes;
 mod namespace;
 mod restarts;
+mod udev;
