@@ -24,7 +24,7 @@ MAX_GZIP_debug-echo := 55000
 MAX_udev := 240000
 MAX_GZIP_udev := 98000
 # Other workloads in WebAssembly, to copy from.
-EXAMPLES := hello broker cloudevents
+EXAMPLES := hello broker cloudevents udev-broker
 
 .PHONY: help
 help: ## Show this

@@ -12,14 +12,19 @@
 //!
 //! `crictl` is the program `inspect`: what crictl shows of pods, on a node without it.
 //!
+//! `loops` are devices that can be plugged in.
+//!
 //! It knows no device protocol and no file of the exchange directory but the inputs that people write, too.
 
 pub mod cri;
 pub mod crictl;
 pub mod demo;
+pub mod device_plugin;
+pub mod discovered;
 pub mod faults;
 pub mod images;
 pub mod inspect;
+pub mod loops;
 pub mod manifest;
 pub mod measure;
 pub mod node;

@@ -22,9 +22,9 @@ const CALLS: usize = 101;
 /// Changes of the input.
 const TOGGLES: usize = 51;
 /// How long both are watched doing nothing.
-const IDLE: Duration = Duration::from_secs(10);
+pub(crate) const IDLE: Duration = Duration::from_secs(10);
 /// After a stream's first list the proxy says it again twice, the second time after 10 s: until then it is not idle.
-const TOLD_AGAIN: Duration = Duration::from_secs(11);
+pub(crate) const TOLD_AGAIN: Duration = Duration::from_secs(11);
 
 /// Takes all figures and prints them. `first_list` is when the stream that is open got its first list.
 ///
@@ -97,7 +97,7 @@ pub async fn measure(
 }
 
 /// The one in the middle; sorts them.
-fn median(times: &mut [Duration]) -> Duration {
+pub(crate) fn median(times: &mut [Duration]) -> Duration {
     times.sort();
     times[times.len() / 2]
 }
@@ -117,7 +117,7 @@ async fn first_response(
 }
 
 /// A call of a service that the proxy does not have: what gRPC, the socket and two processes cost by themselves.
-async fn refused(client: &mut RegistrationClient<Channel>) -> anyhow::Result<Duration> {
+pub(crate) async fn refused(client: &mut RegistrationClient<Channel>) -> anyhow::Result<Duration> {
     let began = Instant::now();
     match client.register_discovery_handler(RegisterDiscoveryHandlerRequest::default()).await {
         Err(status) if status.code() == Code::Unimplemented => Ok(began.elapsed()),
@@ -170,12 +170,12 @@ async fn changes(
     Ok(times)
 }
 
-fn request(discovery_details: String) -> DiscoverRequest {
+pub(crate) fn request(discovery_details: String) -> DiscoverRequest {
     DiscoverRequest { discovery_details, discovery_properties: Default::default() }
 }
 
 /// The number of devices in the next list.
-async fn next(stream: &mut Streaming<DiscoverResponse>) -> anyhow::Result<usize> {
+pub(crate) async fn next(stream: &mut Streaming<DiscoverResponse>) -> anyhow::Result<usize> {
     let message = tokio::time::timeout(LIMIT, stream.message()).await.context("no list in time")??;
     Ok(message.context("the stream has ended")?.devices.len())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use akri_proxy::akri::DEBUG_ECHO;
 use anyhow::Context;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -37,19 +38,35 @@ struct Device {
 impl Agent {
     /// Takes the agent's place in a directory.
     pub(crate) async fn start(program: &Path, directory: &Path, details: &str) -> anyhow::Result<Self> {
-        Self::discover(program, "--directory", directory, details).await
+        Self::start_for(DEBUG_ECHO, program, directory, details).await
+    }
+
+    /// The same for the handler of another name.
+    pub(crate) async fn start_for(
+        name: &str,
+        program: &Path,
+        directory: &Path,
+        details: &str,
+    ) -> anyhow::Result<Self> {
+        Self::discover(program, &["--name", name, "--directory"], directory, details).await
     }
 
     /// Opens a stream to an endpoint, without anybody's registration.
     pub(crate) async fn ask(program: &Path, endpoint: &Path, details: &str) -> anyhow::Result<Self> {
-        Self::discover(program, "--endpoint", endpoint, details).await
+        Self::discover(program, &["--endpoint"], endpoint, details).await
     }
 
-    async fn discover(program: &Path, option: &str, place: &Path, details: &str) -> anyhow::Result<Self> {
+    async fn discover(
+        program: &Path,
+        options: &[&str],
+        place: &Path,
+        details: &str,
+    ) -> anyhow::Result<Self> {
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(program)
-            .args(["discover", "--watch", "--details", "-", "--output", "json", option])
+            .args(["discover", "--watch", "--details", "-", "--output", "json"])
+            .args(options)
             .arg(place)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

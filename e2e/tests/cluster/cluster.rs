@@ -95,6 +95,11 @@ impl Cluster {
         [self.status["containerd"].clone(), format!("/proc/{}/root", self.status["pid"])]
     }
 
+    /// A file of the node by its path there, as seen from here.
+    pub(crate) fn file(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.status["pid"]))
+    }
+
     /// The name of the only node.
     pub(crate) fn node(&self) -> &str {
         &self.name

@@ -21,4 +21,5 @@ mod namespace;
 mod openyurt;
 mod private;
 mod restarts;
+mod udev;
 mod variants;

@@ -1,9 +1,9 @@
 //! The udev handler's pod on a node where udevd runs: real devices, plugged in and taken away.
 
-use std::fs::File;
 use std::time::{Duration, Instant};
 
 use e2e::cri::Cri;
+use e2e::loops::{self, Loops, START_UDEVD, id};
 use e2e::manifest::{DaemonSet, Env};
 use e2e::node::Node;
 use e2e::node_stage::NodeStage;
@@ -11,8 +11,8 @@ use e2e::say::{Say, ms};
 use e2e::stage::Stage;
 use e2e::watch::Watch;
 use e2e::{demo, images, story};
-use rustix::ioctl::{IntegerSetter, ioctl};
 
+use crate::broker::Broker;
 use crate::support::{absent, arguments, skipped};
 
 /// Not another test's: they may run at the same time.
@@ -26,57 +26,12 @@ const CYCLES: usize = 100;
 /// Numbers of loop devices that nobody else has.
 const FIRST: usize = 4200;
 
-/// From `linux/loop.h`.
-const LOOP_CTL_ADD: u32 = 0x4C80;
-/// Likewise.
-const LOOP_CTL_REMOVE: u32 = 0x4C81;
-
-/// Begins udevd on the node. Of its rules those are left out that would change the machine, whose kernel is shared.
-const START_UDEVD: &str = "
-    mkdir -p /etc/udev/rules.d
-    for rules in 50-firmware 75-net-description 80-drivers 80-net-setup-link 99-systemd; do
-        ln -sf /dev/null /etc/udev/rules.d/$rules.rules
-    done
-    /usr/lib/systemd/systemd-udevd --daemon
-    udevadm settle --timeout=10";
-
-/// Loop devices that are taken away again, however the test ends.
-struct Loops(File);
-
-impl Loops {
-    fn open() -> std::io::Result<Self> {
-        Ok(Self(File::options().read(true).write(true).open("/dev/loop-control")?))
-    }
-
-    fn plug(&self, number: usize) {
-        // SAFETY: the kernel's call takes a number, and touches no memory of ours.
-        unsafe { ioctl(&self.0, IntegerSetter::<LOOP_CTL_ADD>::new_usize(number)) }.unwrap();
-    }
-
-    fn unplug(&self, number: usize) -> rustix::io::Result<()> {
-        // SAFETY: as above.
-        unsafe { ioctl(&self.0, IntegerSetter::<LOOP_CTL_REMOVE>::new_usize(number)) }
-    }
-}
-
-impl Drop for Loops {
-    fn drop(&mut self) {
-        for number in FIRST..FIRST + 2 {
-            // Most often it is gone already.
-            let _ = self.unplug(number);
-        }
-    }
-}
-
-fn id(number: usize) -> String {
-    format!("/devices/virtual/block/loop{number}")
-}
-
 #[tokio::test]
 async fn devices_are_plugged_in_and_taken_away() {
     let args = arguments(NODE);
     let root = rustix::process::geteuid().is_root();
-    let files = [images::PAUSE, "udev", "akri-proxy"].map(|image| args.images.join(images::archive(image)));
+    let files = [images::PAUSE, "udev", "udev-broker", "akri-proxy"];
+    let files = files.map(|image| args.images.join(images::archive(image)));
     let missing = (!root)
         .then(|| "not root".to_owned())
         .or_else(|| absent(&files))
@@ -107,20 +62,37 @@ async fn devices_are_plugged_in_and_taken_away() {
         panic!("{error:#}");
     }
     watch.stop().await.unwrap();
+    a_broker_reads_it(&loops, &stage, &args, &say).await;
     assert_eq!(stage.clear().await.unwrap(), 1);
     let left = stage.node.down().await.unwrap();
     assert!(left.split(' ').all(|count| count.ends_with("=0")), "{left}");
 }
 
+/// What is plugged in is handed to a broker, which is WebAssembly, too.
+async fn a_broker_reads_it(loops: &Loops, stage: &NodeStage, args: &demo::Args, say: &Say) {
+    loops.plug(FIRST).unwrap();
+    let attach = loops::attach(FIRST).unwrap();
+    stage.node.exec(&attach.each_ref().map(String::as_str)).await.unwrap();
+    let mut broker = Broker::prepare(&stage.node, stage.cri(), &args.images).await.unwrap();
+    let endpoint = stage.akri().join("udev-wasm-0.sock");
+    let rule = format!("SUBSYSTEM==\"block\", KERNEL==\"loop{FIRST}\"");
+    if let Err(error) = broker.reads(&args.proxy, &endpoint, &rule, say).await {
+        story::confess(stage);
+        panic!("{error:#}");
+    }
+    loops::detach(FIRST);
+    loops.unplug(FIRST).unwrap();
+}
+
 async fn cycles(loops: &Loops, watch: &mut Watch, say: &Say) -> anyhow::Result<()> {
     watch.until(&[], READY).await?;
-    loops.plug(FIRST + 1);
+    loops.plug(FIRST + 1)?;
     watch.until(&[&id(FIRST + 1)], HEARD).await?;
     let (one, other) = (id(FIRST), id(FIRST + 1));
     let mut took = Vec::with_capacity(CYCLES);
     for _ in 0..CYCLES {
         let plugged = Instant::now();
-        loops.plug(FIRST);
+        loops.plug(FIRST)?;
         watch.until(&[&one, &other], HEARD).await?;
         took.push(plugged.elapsed());
         loops.unplug(FIRST)?;

@@ -68,6 +68,24 @@ fn its_configurations_rules_are_understood() {
 }
 
 #[test]
+fn the_example_broker_is_for_devices_that_it_can_read() {
+    let path = demo::checkout().join("examples/udev-broker/configuration.yaml");
+    let configuration: serde_yaml_ng::Value =
+        serde_yaml_ng::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let handler = &configuration["spec"]["discoveryHandler"];
+    assert_eq!(handler["name"], "udev");
+    let details: Details = serde_yaml_ng::from_str(handler["discoveryDetails"].as_str().unwrap()).unwrap();
+    assert_eq!(details.permissions.as_str(), "r");
+    for rule in &details.udev_rules {
+        rule.parse::<Rule>().unwrap();
+    }
+    let pod = &configuration["spec"]["brokerSpec"]["brokerPodSpec"];
+    assert_eq!(pod["runtimeClassName"], e2e::RUNTIME_HANDLER);
+    assert_eq!(pod["shareProcessNamespace"], true, "wasm as PID 1 ignores SIGTERM");
+    assert!(!pod["securityContext"]["supplementalGroups"].as_sequence().unwrap().is_empty());
+}
+
+#[test]
 fn images_are_chosen_in_one_place() {
     let file = demo::checkout().join("runtimeclass/udev/kustomization.yaml");
     let kustomization: serde_yaml_ng::Value =

@@ -176,11 +176,7 @@ impl Hub {
                     }
                 },
                 changes = self.wakes.events() => match changes {
-                    Ok(events) => {
-                        if self.wakes.changed(&events, Instant::now()) {
-                            self.ring(Wake::Everything);
-                        }
-                    }
+                    Ok(events) => self.wakes.changed(&events, Instant::now()),
                     Err(error) => {
                         tracing::error!(%error, "cannot read inotify events, waking the handler");
                         self.ring(Wake::Everything);

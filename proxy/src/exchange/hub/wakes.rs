@@ -61,16 +61,15 @@ impl Wakes {
         [self.burst.due(), self.retry].into_iter().flatten().min()
     }
 
-    /// Changes came while all was quiet. Whether to wake the handler.
-    pub(super) fn changed(&mut self, events: &[Event], now: Instant) -> bool {
+    /// Changes came while all was quiet. They are told when it is time to look.
+    pub(super) fn changed(&mut self, events: &[Event], now: Instant) {
         let changed = self.take(events, now);
         // A temporary file is about to become something: who went deaf now would hear of it late.
         self.noise = if changed { 0 } else { self.noise + 1 };
         if changed || self.noise > NOISE {
             self.noise = 0;
-            self.burst.changed(now);
+            self.burst.begin(changed, now);
         }
-        changed
     }
 
     /// It was time to look. Whether to wake the handler.
