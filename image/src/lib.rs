@@ -3,6 +3,7 @@
 //! - [`build()`] packs a module, or one static binary per platform, as an image layout or archive. Equal input gives
 //!   equal digests.
 //! - [`extract()`] takes the module out of an image of any of the forms in which modules are distributed.
+//! - [`sbom()`] takes out what is attached to an image about the parts of its program.
 //! - [`inspect()`] verifies every digest, size and `diff_id` of a layout or archive, which it does not trust.
 //! - [`transfer()`] moves an image between registries, layouts and archives without changing a byte.
 //! - [`engine`] runs modules and compiles them ahead of time, on WasmEdge, with the feature `wasmedge`.
@@ -39,14 +40,14 @@ mod transfer;
 
 pub use aot::AotError;
 pub use build::{
-    AllowedImports, BuildError, BuildFormat, Built, BuiltManifest, CompiledModule, Contents, NativeBinary,
-    Recipe, Setting, build,
+    AllowedImports, BuildError, BuildFormat, Built, BuiltManifest, BuiltReferrer, CompiledModule, Contents,
+    NativeBinary, Recipe, Sbom, Setting, build,
 };
 pub use check::{CheckLimits, CheckReport, check};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use elf::ElfError;
 pub use engines::{Answer, Engine, ImageFacts, Support, Verdict, verdicts};
-pub use extract::{ExtractError, Extracted, ImageForm, Listed, LocalImage, extract, extract_within};
+pub use extract::{ExtractError, Extracted, ImageForm, Listed, LocalImage, extract, extract_within, sbom};
 pub use inspect::{
     ConfigSummary, Finding, FoundModule, InputKind, InspectError, Limits, Node, Problem, Report, Severity,
     inspect,
@@ -70,5 +71,5 @@ pub use settings::{EntryName, KeyValue, SettingError, User};
 pub use timestamp::{Timestamp, TimestampError};
 #[cfg(feature = "registry")]
 pub use transfer::{
-    BlobOutcome, BlobReport, Place, PlaceError, Transfer, TransferError, TransferReport, transfer,
+    BlobOutcome, BlobReport, Place, PlaceError, Referrers, Transfer, TransferError, TransferReport, transfer,
 };

@@ -29,6 +29,15 @@ pub const MEDIA_LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip"
 /// A zstd layer. Same source.
 pub const MEDIA_LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
+/// The configuration of an artifact that has none: the two bytes `{}`.
+/// <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor>
+pub const MEDIA_EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// A list of what a program is made of, in CycloneDX's JSON: the type of the artifact and of its one layer.
+/// <https://www.iana.org/assignments/media-types/application/vnd.cyclonedx+json>
+pub const MEDIA_CYCLONEDX: &str = "application/vnd.cyclonedx+json";
+/// What `bomFormat` says in each of these. <https://cyclonedx.org/docs/1.6/json/#bomFormat>
+pub const CYCLONEDX_FORMAT: &str = "CycloneDX";
+
 /// Docker's manifest list, read as an index.
 /// <https://github.com/distribution/distribution/blob/main/docs/content/spec/manifest-v2-2.md>
 pub const MEDIA_DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";

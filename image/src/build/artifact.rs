@@ -9,8 +9,7 @@ use serde_json::json;
 
 use super::documents::{Documents, Level, descriptor};
 use super::program::Program;
-use super::{BuildError, BuildFormat, BuiltManifest};
-use crate::digest::Digest;
+use super::{BuildError, BuildFormat, BuiltManifest, Root, Stored};
 use crate::layer;
 use crate::layout::StoredBlob;
 use crate::platform::Platform;
@@ -18,7 +17,7 @@ use crate::spec;
 
 impl Documents<'_> {
     /// Stores the one module of `program`, its configuration and its manifest.
-    pub(super) fn artifact(&self, program: &Program) -> Result<(Digest, Vec<BuiltManifest>), BuildError> {
+    pub(super) fn artifact(&self, program: &Program) -> Result<Stored, BuildError> {
         let mut file = &program.parts.first().ok_or(BuildError::Nothing)?.file;
         file.rewind().map_err(BuildError::Write)?;
         let size = file.metadata().map_err(BuildError::Write)?.len();
@@ -44,7 +43,6 @@ impl Documents<'_> {
             .annotations(self.annotations(Level::Manifest, None))
             .build()?;
         let stored = self.store.put_json(&manifest).map_err(BuildError::Write)?;
-        self.name(spec::MEDIA_MANIFEST, &stored)?;
         let built = BuiltManifest {
             platform: Platform::of_wasm_artifacts(),
             digest: stored.digest.clone(),
@@ -53,7 +51,7 @@ impl Documents<'_> {
             diff_id: module.digest,
             compiled_by: None,
         };
-        Ok((stored.digest, vec![built]))
+        Ok((Root { media_type: spec::MEDIA_MANIFEST, blob: stored.clone() }, vec![(built, stored)]))
     }
 
     /// The configuration of a core module. Readers such as wkg's refuse one without `created`, so that a build without a

@@ -8,7 +8,7 @@ use oci_spec::image::{
     ImageManifestBuilder, MediaType, OciLayoutBuilder, Os, RootFsBuilder,
 };
 
-use super::{BuildError, BuildFormat, BuiltManifest, Contents, Recipe};
+use super::{BuildError, BuildFormat, BuiltManifest, Contents, Recipe, Root};
 use crate::digest::Digest;
 use crate::layout::{BlobStore, StoredBlob};
 use crate::platform::Platform;
@@ -36,7 +36,7 @@ impl Documents<'_> {
         platform: &Platform,
         layer: &Layer,
         compiled_by: Option<&str>,
-    ) -> Result<(BuiltManifest, Descriptor), BuildError> {
+    ) -> Result<(BuiltManifest, StoredBlob), BuildError> {
         let config = self.config(platform, layer)?;
         let manifest = ImageManifestBuilder::default()
             .schema_version(spec::SCHEMA_VERSION)
@@ -46,36 +46,37 @@ impl Documents<'_> {
             .annotations(self.annotations(Level::Manifest, compiled_by))
             .build()?;
         let stored = self.store.put_json(&manifest).map_err(BuildError::Write)?;
-        let mut entry = descriptor(spec::MEDIA_MANIFEST, &stored)?;
-        entry.set_platform(Some(platform.to_oci()?));
         let built = BuiltManifest {
             platform: platform.clone(),
-            digest: stored.digest,
+            digest: stored.digest.clone(),
             layer: layer.blob.digest.clone(),
             layer_size: layer.blob.size,
             diff_id: layer.diff_id.clone(),
             compiled_by: compiled_by.map(str::to_owned),
         };
-        Ok((built, entry))
+        Ok((built, stored))
     }
 
-    /// Stores the index and writes the layout's entry point, which names it.
-    pub(super) fn index(&self, manifests: &[(BuiltManifest, Descriptor)]) -> Result<StoredBlob, BuildError> {
-        let entries: Vec<Descriptor> = manifests.iter().map(|(_, entry)| entry.clone()).collect();
+    /// Stores the index.
+    pub(super) fn index(&self, manifests: &[(BuiltManifest, StoredBlob)]) -> Result<StoredBlob, BuildError> {
+        let entry = |(built, stored): &(BuiltManifest, StoredBlob)| {
+            let mut entry = descriptor(spec::MEDIA_MANIFEST, stored)?;
+            entry.set_platform(Some(built.platform.to_oci()?));
+            Ok(entry)
+        };
+        let entries = manifests.iter().map(entry).collect::<Result<Vec<Descriptor>, OciSpecError>>()?;
         let index = ImageIndexBuilder::default()
             .schema_version(spec::SCHEMA_VERSION)
             .media_type(spec::MEDIA_INDEX)
             .manifests(entries)
             .annotations(self.annotations(Level::Index, None))
             .build()?;
-        let stored = self.store.put_json(&index).map_err(BuildError::Write)?;
-        self.name(spec::MEDIA_INDEX, &stored)?;
-        Ok(stored)
+        self.store.put_json(&index).map_err(BuildError::Write)
     }
 
-    /// Writes the layout's entry point, which names the image whose document was stored.
-    pub(super) fn name(&self, media_type: &str, stored: &StoredBlob) -> Result<(), BuildError> {
-        let mut named = descriptor(media_type, stored)?;
+    /// Writes the layout's entry point, which names the image whose document was stored, and what is attached to it.
+    pub(super) fn name(&self, root: &Root, attached: Vec<Descriptor>) -> Result<(), BuildError> {
+        let mut named = descriptor(root.media_type, &root.blob)?;
         named.set_annotations(Some(HashMap::from([
             (spec::ANNOTATION_REF_NAME.to_owned(), self.tag.to_owned()),
             (spec::ANNOTATION_CONTAINERD_NAME.to_owned(), self.recipe.reference.to_string()),
@@ -83,7 +84,7 @@ impl Documents<'_> {
         let entry_point = ImageIndexBuilder::default()
             .schema_version(spec::SCHEMA_VERSION)
             .media_type(spec::MEDIA_INDEX)
-            .manifests(vec![named])
+            .manifests([vec![named], attached].concat())
             .build()?;
         let marker = OciLayoutBuilder::default().image_layout_version(spec::LAYOUT_VERSION).build()?;
         self.store.finish(&entry_point, &marker).map_err(BuildError::Write)
@@ -119,12 +120,16 @@ impl Documents<'_> {
         self.store.put_json(&config.build()?).map_err(BuildError::Write)
     }
 
+    /// The program's name.
+    pub(super) fn title(&self) -> &str {
+        self.file_name.strip_suffix(spec::WASM_ENTRY_SUFFIXES[0]).unwrap_or(self.file_name)
+    }
+
     pub(super) fn annotations(&self, level: Level, compiled_by: Option<&str>) -> HashMap<String, String> {
         let recipe = self.recipe;
-        let title = self.file_name.strip_suffix(spec::WASM_ENTRY_SUFFIXES[0]).unwrap_or(self.file_name);
         let version = recipe.version.as_deref().unwrap_or(self.tag);
         let mut all = BTreeMap::from([
-            (spec::ANNOTATION_TITLE.to_owned(), title.to_owned()),
+            (spec::ANNOTATION_TITLE.to_owned(), self.title().to_owned()),
             (spec::ANNOTATION_VERSION.to_owned(), version.to_owned()),
         ]);
         if let Some(licenses) = &recipe.licenses {

@@ -68,6 +68,30 @@ pub enum BuildError {
         /// Why not.
         source: ElfError,
     },
+    /// What is given as a list of a program's parts is none.
+    #[error("{path} is no CycloneDX document in JSON")]
+    Sbom {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// Such a list that is too long.
+    #[error("{path} has more than {limit} bytes: no program is made of so much")]
+    SbomSize {
+        /// The file.
+        path: PathBuf,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// Such a list for a platform that the image is not for.
+    #[error("{path} is about {platform}, which the image has nothing for")]
+    SbomPlatform {
+        /// The file.
+        path: PathBuf,
+        /// The platform.
+        platform: Platform,
+    },
     /// No binary at all.
     #[error("there is no binary to pack")]
     Nothing,

@@ -2,6 +2,7 @@
 //! `layout` writes it.
 
 mod artifact;
+mod attach;
 mod documents;
 mod error;
 mod program;
@@ -11,13 +12,16 @@ use std::io::{self, Seek};
 use std::path::PathBuf;
 
 pub use error::BuildError;
-pub use recipe::{AllowedImports, BuildFormat, CompiledModule, Contents, NativeBinary, Recipe, Setting};
+pub use recipe::{
+    AllowedImports, BuildFormat, CompiledModule, Contents, NativeBinary, Recipe, Sbom, Setting,
+};
 
 use crate::digest::Digest;
 use crate::layer::LayerFile;
-use crate::layout::{BlobStore, Output, Staging, write_archive};
+use crate::layout::{BlobStore, Output, Staging, StoredBlob, write_archive};
 use crate::platform::Platform;
 use crate::reference::Reference;
+use crate::spec;
 use crate::timestamp::Timestamp;
 use documents::{Documents, Layer};
 use program::{Part, Program};
@@ -40,6 +44,29 @@ pub struct Built {
     pub size: u64,
     /// One per platform, in the order of the index.
     pub manifests: Vec<BuiltManifest>,
+    /// What is attached to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub referrers: Vec<BuiltReferrer>,
+}
+
+/// An artifact that is about an image.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct BuiltReferrer {
+    /// What kind of artifact it is.
+    pub artifact_type: &'static str,
+    /// Its manifest's digest.
+    pub digest: Digest,
+    /// The digest of the index or manifest that it is about.
+    pub subject: Digest,
+    /// The platform of that manifest; `None` if it is about the whole image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+}
+
+/// The document that is the image.
+struct Root {
+    media_type: &'static str,
+    blob: StoredBlob,
 }
 
 /// One platform's part of an image.
@@ -70,14 +97,20 @@ pub fn build(recipe: &Recipe, output: &Output) -> Result<Built, BuildError> {
         return Err(BuildError::NotCarried { format: recipe.format, setting });
     }
     let program = Program::open(recipe)?;
-    output.check(&program.files()?)?;
+    let mut inputs = program.files()?;
+    for sbom in &recipe.sboms {
+        inputs.push(program::open(&sbom.path)?);
+    }
+    output.check(&inputs)?;
     let staging = Staging::beside(output)?;
     let store = BlobStore::create(staging.path("layout")).map_err(BuildError::Write)?;
     let documents = Documents { recipe, tag, file_name: &program.file_name, store: &store };
-    let (digest, manifests) = match recipe.format {
+    let (root, manifests) = match recipe.format {
         BuildFormat::Compat => image(&program, &documents)?,
         BuildFormat::Artifact | BuildFormat::WasmToOci => documents.artifact(&program)?,
     };
+    let (entries, referrers): (Vec<_>, Vec<_>) = documents.attach(&root, &manifests)?.into_iter().unzip();
+    documents.name(&root, entries)?;
     let size = total_size(&store).map_err(BuildError::Write)?;
     match output {
         Output::Layout(_) => staging.publish_layout(&store)?,
@@ -90,16 +123,20 @@ pub fn build(recipe: &Recipe, output: &Output) -> Result<Built, BuildError> {
     Ok(Built {
         reference: recipe.reference.clone(),
         format: recipe.format,
-        digest,
+        digest: root.blob.digest,
         path: output.path().to_owned(),
         entrypoint: (recipe.format == BuildFormat::Compat).then(|| format!("/{}", program.file_name)),
         size,
-        manifests,
+        manifests: manifests.into_iter().map(|(built, _)| built).collect(),
+        referrers,
     })
 }
 
+/// An image's document, and one manifest per platform.
+type Stored = (Root, Vec<(BuiltManifest, StoredBlob)>);
+
 /// Stores an ordinary image: an index, and a manifest per platform.
-fn image(program: &Program, documents: &Documents<'_>) -> Result<(Digest, Vec<BuiltManifest>), BuildError> {
+fn image(program: &Program, documents: &Documents<'_>) -> Result<Stored, BuildError> {
     let mut manifests = Vec::new();
     for part in &program.parts {
         let modified = documents.recipe.modified;
@@ -111,8 +148,8 @@ fn image(program: &Program, documents: &Documents<'_>) -> Result<(Digest, Vec<Bu
     }
     // The same image comes out whichever input is named first.
     manifests.sort_by(|(a, _), (b, _)| a.platform.cmp(&b.platform));
-    let index = documents.index(&manifests)?;
-    Ok((index.digest, manifests.into_iter().map(|(built, _)| built).collect()))
+    let blob = documents.index(&manifests)?;
+    Ok((Root { media_type: spec::MEDIA_INDEX, blob }, manifests))
 }
 
 fn program_layer(

@@ -117,7 +117,7 @@ fn compiled_part(module: &CompiledModule, portable: &Path, file: &File) -> Resul
     Ok(Part { file: compiled, platforms: vec![platform.clone()], compiled_by: compiled_by.clone() })
 }
 
-fn open(path: &Path) -> Result<File, BuildError> {
+pub(super) fn open(path: &Path) -> Result<File, BuildError> {
     let at = |source| BuildError::Open { path: path.to_owned(), source };
     // Asked before it is opened: opening a FIFO would wait for its writer.
     if !path.metadata().map_err(at)?.is_file() {

@@ -67,6 +67,15 @@ pub struct NativeBinary {
     pub path: PathBuf,
 }
 
+/// A list of what a program is made of, in CycloneDX's JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sbom {
+    /// The platform whose program it is about; `None` for that of the whole image.
+    pub platform: Option<Platform>,
+    /// Its file.
+    pub path: PathBuf,
+}
+
 /// All that an image's author can say about it.
 #[derive(Clone, Debug)]
 pub struct Recipe {
@@ -96,6 +105,8 @@ pub struct Recipe {
     pub modified: Timestamp,
     /// In which form it is packed.
     pub format: BuildFormat,
+    /// What it is made of: each becomes a referrer of the image, or of one platform's manifest.
+    pub sboms: Vec<Sbom>,
 }
 
 impl BuildFormat {

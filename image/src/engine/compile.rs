@@ -185,6 +185,7 @@ pub fn portable_recipe(
         licenses: None,
         created: None,
         modified: Timestamp::default(),
+        sboms: Vec::new(),
     };
     let Some(chosen) = chosen else { return Ok(recipe) };
     recipe.contents = contents(only_file(source, &chosen, &scratch.0.path().join("root"))?);

@@ -123,8 +123,10 @@ pub(crate) fn choose(path: &Path, wanted: Option<&Platform>) -> Result<Chosen, R
         let problem = finding.problem.to_string().escape_debug().to_string();
         return Err(RunError::Unsound { path: path.to_owned(), problem });
     }
-    let count = report.images.len();
-    let Some(image) = report.images.into_iter().next().filter(|_| count == 1) else {
+    // What is about an image is none.
+    let images: Vec<Node> = report.images.into_iter().filter(|image| image.subject.is_none()).collect();
+    let count = images.len();
+    let Some(image) = images.into_iter().next().filter(|_| count == 1) else {
         return Err(RunError::HowMany { path: path.to_owned(), count });
     };
     let mut manifests = Vec::new();

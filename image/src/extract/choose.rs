@@ -7,6 +7,7 @@ use super::error::Listed;
 use super::program::Program;
 use super::store::{Store, descriptor};
 use super::{ExtractError, ImageForm};
+use crate::digest::Digest;
 use crate::inspect::Problem;
 use crate::inspect::document::Kind;
 use crate::inspect::wire::{Document, Marker, Target, platform_text};
@@ -32,6 +33,8 @@ struct Image {
     target: Target,
     platform: Option<String>,
     annotations: BTreeMap<String, String>,
+    /// Whether it is about another one.
+    attached: bool,
 }
 
 /// A manifest that was read.
@@ -55,8 +58,19 @@ impl Store<'_> {
         selector: Option<&Selector>,
         wanted: Option<&Platform>,
     ) -> Result<(Candidate, Manifest), ExtractError> {
-        let images = self.images()?;
-        let chosen = self.select(images, selector)?;
+        let (candidate, _) = self.candidate(selector, wanted)?;
+        let manifest = self.manifest(&candidate)?;
+        Ok((candidate, manifest))
+    }
+
+    /// Chooses one manifest; with it, the documents in the entry point that lead to it.
+    pub(super) fn candidate(
+        &self,
+        selector: Option<&Selector>,
+        wanted: Option<&Platform>,
+    ) -> Result<(Candidate, Vec<Digest>), ExtractError> {
+        let chosen = self.select(self.images()?, selector)?;
+        let roots = chosen.iter().map(|image| image.target.digest.clone()).collect();
         let mut candidates = Vec::new();
         for image in chosen {
             self.flatten(&image.at, &image.target, image.platform, 0, &mut candidates)?;
@@ -67,9 +81,13 @@ impl Store<'_> {
                 candidate.platform = self.platform(candidate)?;
             }
         }
-        let candidate = best(candidates, wanted)?;
-        let manifest = self.manifest(&candidate)?;
-        Ok((candidate, manifest))
+        Ok((best(candidates, wanted)?, roots))
+    }
+
+    /// What the entry point has beside images: where each stands, and what it leads to.
+    pub(super) fn attached(&self) -> Result<Vec<(String, Target)>, ExtractError> {
+        let attached = self.images()?.into_iter().filter(|image| image.attached);
+        Ok(attached.map(|image| (image.at, image.target)).collect())
     }
 
     /// Reads a manifest and its configuration, and says where the module is.
@@ -108,8 +126,8 @@ impl Store<'_> {
         for (number, value) in self.entries(at, document)?.into_iter().enumerate() {
             let at = format!("{at} > manifests[{number}]");
             let (descriptor, target) = descriptor(&at, value)?;
-            let platform = descriptor.platform_text();
-            images.push(Image { at, target, platform, annotations: descriptor.annotations });
+            let (platform, attached) = (descriptor.platform_text(), descriptor.is_attached());
+            images.push(Image { at, target, platform, annotations: descriptor.annotations, attached });
         }
         Ok(images)
     }
@@ -124,7 +142,15 @@ impl Store<'_> {
         Ok(entries)
     }
 
-    fn select(&self, images: Vec<Image>, selector: Option<&Selector>) -> Result<Vec<Image>, ExtractError> {
+    fn select(
+        &self,
+        mut images: Vec<Image>,
+        selector: Option<&Selector>,
+    ) -> Result<Vec<Image>, ExtractError> {
+        // What is about an image is not meant where there is one.
+        if selector.is_none() && images.iter().any(|image| !image.attached) {
+            images.retain(|image| !image.attached);
+        }
         let found = || Listed(images.iter().map(Image::name).collect());
         if images.is_empty() {
             return Err(ExtractError::NoImage);
@@ -172,6 +198,7 @@ impl Store<'_> {
                         target,
                         platform,
                         annotations: BTreeMap::new(),
+                        attached: false,
                     },
                 );
                 match own.or(nested) {
@@ -238,7 +265,12 @@ impl Manifest {
 }
 
 /// Reads an index or a manifest in which nothing is wrong.
-fn read(at: &str, media_type: Option<&str>, bytes: &[u8], kind: Kind) -> Result<Document, ExtractError> {
+pub(super) fn read(
+    at: &str,
+    media_type: Option<&str>,
+    bytes: &[u8],
+    kind: Kind,
+) -> Result<Document, ExtractError> {
     let (document, problems) = Document::read(media_type, bytes, kind);
     match (document, problems.into_iter().next()) {
         (Some(document), None) => Ok(document),

@@ -29,6 +29,12 @@ pub enum ExtractError {
     /// `index.json` names nothing.
     #[error("the layout holds no image")]
     NoImage,
+    /// Nobody said what the program is made of.
+    #[error("nothing that is attached to the image says what {0} is made of")]
+    NoSbom(Digest),
+    /// More than one says so.
+    #[error("several documents that are attached to the image say what it is made of: {0}")]
+    SeveralSboms(Listed),
     /// Several images, and none was asked for.
     #[error("the layout holds several images: say which one with --image: {0}")]
     WhichImage(Listed),

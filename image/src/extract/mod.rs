@@ -11,6 +11,7 @@ mod local;
 mod metered;
 mod program;
 mod rootfs;
+mod sbom;
 pub(crate) mod store;
 
 use std::fs::{self, File};
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 pub use error::{ExtractError, Listed};
 pub use local::LocalImage;
 pub use program::ImageForm;
+pub use sbom::sbom;
 
 use crate::digest::{Algorithm, Digest};
 use crate::inspect::Limits;

@@ -47,6 +47,12 @@ pub struct Node {
     /// An image configuration's content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<ConfigSummary>,
+    /// What kind of artifact a manifest is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// What a manifest is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Digest>,
     /// A layer's verified `diff_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff_id: Option<Digest>,

@@ -70,6 +70,9 @@ fn branch(f: &mut Formatter<'_>, node: &Node, indent: &str, last: bool) -> fmt::
     }
     let indent = format!("{indent}{below}");
     let bar = if node.children.is_empty() { "  " } else { "│ " };
+    if let Some(subject) = &node.subject {
+        writeln!(f, "{indent}{bar}about: {subject}")?;
+    }
     map(f, &indent, bar, &node.annotations)?;
     map(f, &indent, bar, &node.document_annotations)?;
     if let Some(config) = &node.config {
@@ -105,6 +108,9 @@ fn map(f: &mut Formatter<'_>, indent: &str, bar: &str, map: &BTreeMap<String, St
 }
 
 fn role(node: &Node) -> String {
+    if let (Some(_), Some(artifact)) = (&node.subject, &node.artifact_type) {
+        return format!("referrer ({})", Clean(artifact));
+    }
     match node.media_type.as_str() {
         spec::MEDIA_INDEX | spec::MEDIA_DOCKER_LIST => "index".to_owned(),
         spec::MEDIA_MANIFEST | spec::MEDIA_DOCKER_MANIFEST => "manifest".to_owned(),
@@ -112,6 +118,8 @@ fn role(node: &Node) -> String {
         spec::MEDIA_LAYER => "layer (tar)".to_owned(),
         spec::MEDIA_LAYER_GZIP | spec::MEDIA_DOCKER_LAYER => "layer (tar+gzip)".to_owned(),
         spec::MEDIA_LAYER_ZSTD => "layer (tar+zstd)".to_owned(),
+        spec::MEDIA_EMPTY => "config (none)".to_owned(),
+        spec::MEDIA_CYCLONEDX => "sbom (CycloneDX)".to_owned(),
         spec::MEDIA_WASM_CONFIG => "config (wasm artifact)".to_owned(),
         spec::MEDIA_WASM_TO_OCI_CONFIG => "config (wasm-to-oci)".to_owned(),
         spec::MEDIA_WASM_LAYER => "layer (wasm)".to_owned(),

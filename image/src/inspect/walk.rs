@@ -130,6 +130,11 @@ impl<'a> Walk<'a> {
     fn manifest(&mut self, at: &str, media_type: &str, bytes: &[u8], node: &mut Node) {
         let Some(document) = self.parse(at, Some(media_type), bytes, Kind::Manifest) else { return };
         node.document_annotations = document.annotations;
+        node.artifact_type = document.artifact_type;
+        if let Some(value) = document.subject {
+            let at = format!("{at} > subject");
+            node.subject = self.descriptor(&at, value).and_then(|(subject, _)| subject.digest);
+        }
         let mut diff_ids = None;
         if let Some(value) = document.config {
             let at = format!("{at} > config");

@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::ConfigSummary;
 use crate::digest::Digest;
+use crate::spec;
 
 /// The file `oci-layout`.
 #[derive(Deserialize)]
@@ -26,6 +27,10 @@ pub(crate) struct Document {
     pub manifests: Option<Vec<serde_json::Value>>,
     pub config: Option<serde_json::Value>,
     pub layers: Option<Vec<serde_json::Value>>,
+    /// What an artifact is.
+    pub artifact_type: Option<String>,
+    /// The descriptor of what a manifest is about.
+    pub subject: Option<serde_json::Value>,
     #[serde(default, deserialize_with = "null_is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// Docker's first schema, which is neither.
@@ -43,6 +48,8 @@ pub(crate) struct Descriptor {
     #[serde(default, deserialize_with = "null_is_empty")]
     pub annotations: BTreeMap<String, String>,
     pub data: Option<String>,
+    /// What kind of artifact it leads to.
+    pub artifact_type: Option<String>,
 }
 
 /// A descriptor that passed: it names a blob that can be looked for.
@@ -54,6 +61,14 @@ pub(crate) struct Target {
 }
 
 impl Descriptor {
+    /// Whether it leads to something about an image, and not to an image: in an entry point, what has a name is one.
+    pub(crate) fn is_attached(&self) -> bool {
+        let named = [spec::ANNOTATION_REF_NAME, spec::ANNOTATION_CONTAINERD_NAME]
+            .iter()
+            .any(|key| self.annotations.contains_key(*key));
+        self.media_type == spec::MEDIA_MANIFEST && self.artifact_type.is_some() && !named
+    }
+
     /// The platform that it says.
     pub(crate) fn platform_text(&self) -> Option<String> {
         let platform = self.platform.as_ref()?;

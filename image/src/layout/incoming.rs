@@ -84,14 +84,14 @@ impl Incoming {
         self.store.adopt(&blob.partial, &blob.digest)
     }
 
-    /// Puts the image in its place; `entry` is what `index.json` says of it.
-    pub(crate) fn publish(self, entry: Value) -> Result<(), OutputError> {
+    /// Puts the image in its place; `entries` is what `index.json` says of it, and of what is attached to it.
+    pub(crate) fn publish(self, entries: Vec<Value>) -> Result<(), OutputError> {
         let folder = self.store.root().to_owned();
         let failed = |error| io_error("write", &folder)(error);
         if self.existing.is_some() {
-            return self.add(&entry);
+            return self.add(&entries);
         }
-        self.store.finish(&index_of(vec![entry]), &marker()).map_err(failed)?;
+        self.store.finish(&index_of(entries), &marker()).map_err(failed)?;
         match &self.output {
             Output::Layout(_) => self.staging.publish_layout(&self.store),
             Output::Archive(_) => {
@@ -103,7 +103,7 @@ impl Incoming {
     }
 
     /// Into a layout that is there: blobs first, which nothing names yet, `index.json` in one step at the end.
-    fn add(&self, entry: &Value) -> Result<(), OutputError> {
+    fn add(&self, entries: &[Value]) -> Result<(), OutputError> {
         let target = self.staging.target();
         let failed = |error: rustix::io::Errno| io_error("write into", target)(error.into());
         let folder = |parent: &OwnedFd, name: &str| {
@@ -133,7 +133,7 @@ impl Incoming {
             rustix::fs::fsync(&place).map_err(failed)?;
         }
         let old = self.read_index(&root)?;
-        let index = merge(old, entry).ok_or_else(|| OutputError::NotALayout {
+        let index = entries.iter().try_fold(old, merge).ok_or_else(|| OutputError::NotALayout {
             path: target.to_owned(),
             reason: format!("its {} is damaged", spec::INDEX_FILE),
         })?;

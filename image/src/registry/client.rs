@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use super::auth::{Auth, Scope};
 use super::challenge::Challenge;
 use super::host::Host;
+use super::referrers::ListKeeper;
 use super::retry::Attempts;
 use super::transport::{Call, MAX_ERROR_BODY, Reply, Transport, status_error_at};
 use super::{Clock, CredentialSource, PlainHttp, RegistryError, RetryPolicy, SystemClock};
@@ -64,6 +65,8 @@ pub struct RegistryClient {
     auth: Auth,
     /// Set when the registry has shown once whether it wants credentials.
     greeted: OnceCell<()>,
+    /// Who lists referrers, as soon as that is known.
+    pub(super) referrers_kept: OnceCell<ListKeeper>,
 }
 
 impl std::fmt::Debug for RegistryClient {
@@ -78,7 +81,7 @@ impl RegistryClient {
         let host = Host::new(name, options.plain_http)?;
         let transport = Transport::new(&host, options.ca_files.clone(), options.stall)?;
         let auth = Auth::new(options.credentials.clone());
-        Ok(Self { host, transport, options, auth, greeted: OnceCell::new() })
+        Ok(Self { host, transport, options, auth, greeted: OnceCell::new(), referrers_kept: OnceCell::new() })
     }
 
     /// The registry's name.

@@ -17,6 +17,19 @@ pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-co
 const ACCEPTED: [&str; 4] =
     [spec::MEDIA_INDEX, spec::MEDIA_MANIFEST, spec::MEDIA_DOCKER_LIST, spec::MEDIA_DOCKER_MANIFEST];
 
+/// By which a registry says that it lists a manifest among the referrers of its subject.
+/// <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject>
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+/// Whether the registry took notice of a manifest's subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// It lists the manifest itself.
+    Listed,
+    /// It does not, or there is no subject.
+    NotListed,
+}
+
 /// How a manifest is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ManifestRef<'a> {
@@ -87,7 +100,7 @@ impl RegistryClient {
         media_type: &str,
         bytes: &Bytes,
         digest: &Digest,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Subject, RegistryError> {
         let url = self.host.url(&format!("{repository}/manifests/{reference}"));
         let content_type = HeaderValue::from_str(media_type)
             .map_err(|_| self.nonsense("the media type of a manifest cannot be sent"))?;
@@ -105,7 +118,8 @@ impl RegistryClient {
                     found: stated,
                 })
             }
-            _ => Ok(()),
+            _ if reply.headers.contains_key(OCI_SUBJECT) => Ok(Subject::Listed),
+            _ => Ok(Subject::NotListed),
         }
     }
 

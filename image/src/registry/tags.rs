@@ -36,7 +36,7 @@ impl RegistryClient {
             if tags.len() > limit {
                 return Err(self.endless(limit));
             }
-            match self.next(&reply)? {
+            match self.next_page(&reply)? {
                 Some(next) => url = next,
                 None => return Ok(tags),
             }
@@ -49,7 +49,7 @@ impl RegistryClient {
     }
 
     /// The address in `Link: <…>; rel="next"`. <https://www.rfc-editor.org/rfc/rfc8288>
-    fn next(&self, reply: &Reply) -> Result<Option<Url>, RegistryError> {
+    pub(super) fn next_page(&self, reply: &Reply) -> Result<Option<Url>, RegistryError> {
         let Some(value) = reply.headers.get(LINK).and_then(|value| value.to_str().ok()) else {
             return Ok(None);
         };
@@ -66,9 +66,9 @@ impl RegistryClient {
             return Ok(None);
         }
         let url =
-            reply.url.join(address).map_err(|_| self.nonsense("the next page of tags has no address"))?;
+            reply.url.join(address).map_err(|_| self.nonsense("the next page of a list has no address"))?;
         if !self.host.owns(&url) {
-            return Err(self.nonsense("the next page of tags is on another host: refused"));
+            return Err(self.nonsense("the next page of a list is on another host: refused"));
         }
         Ok(Some(url))
     }

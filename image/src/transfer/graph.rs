@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::origin::Origin;
+use super::referrers::{Attached, Referrers};
 use super::{TransferError, is_index, is_manifest};
 use crate::digest::Digest;
 use crate::inspect::{Limits, Problem, wire};
@@ -46,6 +47,8 @@ pub(super) struct Graph {
     pub blobs: Vec<Blob>,
     /// Layers that stay where they are.
     pub foreign: Vec<Blob>,
+    /// What is about the image and goes along.
+    pub attached: Vec<Attached>,
 }
 
 /// What a document names.
@@ -62,6 +65,7 @@ impl Graph {
         root: Blob,
         jobs: usize,
         limits: &Limits,
+        referrers: Referrers,
     ) -> Result<Self, TransferError> {
         let mut walk = Walk { limits, descriptors: 0, bytes: 0, found: HashMap::new() };
         let (mut blobs, mut foreign) = (Unique::default(), Unique::default());
@@ -93,8 +97,15 @@ impl Graph {
             let mut seen = HashSet::new();
             level.retain(|blob| seen.insert(blob.digest.clone()));
         }
+        let attached = match referrers {
+            Referrers::Left => Vec::new(),
+            Referrers::Along => {
+                let more = |more: Vec<Blob>| more.into_iter().for_each(|blob| blobs.push(blob));
+                walk.attached(origin, limits, more).await?
+            }
+        };
         let levels = walk.levels(&root.digest);
-        Ok(Self { root, levels, blobs: blobs.0, foreign: foreign.0 })
+        Ok(Self { root, levels, blobs: blobs.0, foreign: foreign.0, attached })
     }
 
     pub(super) fn documents(&self) -> impl Iterator<Item = &Document> {
@@ -114,7 +125,7 @@ impl Unique {
     }
 }
 
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     limits: &'a Limits,
     descriptors: usize,
     bytes: u64,
@@ -122,7 +133,14 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn take(&mut self, blob: &Blob, bytes: Bytes) -> Result<Named, TransferError> {
+    /// Those that were found so far, in order.
+    pub(super) fn documents(&self) -> Vec<Digest> {
+        let mut all: Vec<Digest> = self.found.keys().cloned().collect();
+        all.sort();
+        all
+    }
+
+    pub(super) fn take(&mut self, blob: &Blob, bytes: Bytes) -> Result<Named, TransferError> {
         let too_many = |what, limit| damaged(&blob.digest, Problem::TooMany { what, limit });
         self.bytes += bytes.len() as u64;
         if self.bytes > self.limits.documents {
@@ -168,6 +186,11 @@ impl Walk<'_> {
 }
 
 impl Named {
+    /// Configuration and layers.
+    pub(super) fn into_blobs(self) -> Vec<Blob> {
+        self.blobs
+    }
+
     /// What a document of `media_type` names; an error unless it is that and nothing else.
     pub(super) fn read(digest: &Digest, media_type: &str, bytes: &[u8]) -> Result<Self, TransferError> {
         let wrong = |problem| damaged(digest, problem);

@@ -33,6 +33,8 @@ pub(super) struct Local {
 struct Entry {
     blob: Blob,
     names: Vec<String>,
+    /// Whether it is about an image, and none itself.
+    attached: bool,
 }
 
 impl Local {
@@ -70,12 +72,16 @@ impl Local {
         }
         let within = Digest::of(&[]);
         let entries = manifests.into_iter().map(|value| {
-            let names = [spec::ANNOTATION_REF_NAME, spec::ANNOTATION_CONTAINERD_NAME]
+            let artifact = value.get("artifactType").is_some_and(serde_json::Value::is_string);
+            let names: Vec<String> = [spec::ANNOTATION_REF_NAME, spec::ANNOTATION_CONTAINERD_NAME]
                 .iter()
                 .filter_map(|key| value.get("annotations")?.get(key)?.as_str().map(str::to_owned))
                 .collect();
             match descriptor(&within, value) {
-                Ok((blob, _)) => Ok(Entry { blob, names }),
+                Ok((blob, _)) => {
+                    let attached = artifact && names.is_empty() && blob.media_type == spec::MEDIA_MANIFEST;
+                    Ok(Entry { blob, names, attached })
+                }
                 Err(TransferError::Damaged { source, .. }) => Err(damaged(spec::INDEX_FILE, source)),
                 Err(error) => Err(error),
             }
@@ -91,6 +97,10 @@ impl Local {
             .iter()
             .filter(|Entry { blob, .. }| is_index(&blob.media_type) || is_manifest(&blob.media_type));
         let mut chosen: Vec<&Entry> = match selector {
+            // What is about an image is not meant where there is one.
+            None if self.entries.iter().any(|entry| !entry.attached) => {
+                images.filter(|entry| !entry.attached).collect()
+            }
             None => images.collect(),
             Some(Selector::Digest(digest)) => images.filter(|entry| entry.blob.digest == *digest).collect(),
             Some(Selector::Name(tag)) => images.filter(|entry| entry.names.contains(tag)).collect(),
@@ -106,6 +116,11 @@ impl Local {
             }
             _ => Err(TransferError::Several { path, there: self.there() }),
         }
+    }
+
+    /// The entries that are about others.
+    pub(super) fn attached(&self) -> Vec<Blob> {
+        self.entries.iter().filter(|entry| entry.attached).map(|entry| entry.blob.clone()).collect()
     }
 
     fn there(&self) -> String {

@@ -6,6 +6,7 @@ mod graph;
 mod local;
 mod origin;
 mod place;
+mod referrers;
 mod report;
 mod select;
 mod target;
@@ -17,6 +18,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 pub use error::TransferError;
 pub use place::{Place, PlaceError};
+pub use referrers::Referrers;
 pub use report::{BlobOutcome, BlobReport, TransferReport};
 
 use crate::inspect::Limits;
@@ -38,6 +40,8 @@ pub struct Transfer {
     pub platforms: Vec<Platform>,
     /// A repository of the destination's registry from which blobs may be mounted.
     pub mount_from: Option<String>,
+    /// Whether what is attached to the image goes along.
+    pub referrers: Referrers,
     /// How many blobs move at once.
     pub jobs: usize,
     /// How the source's registry is spoken to.
@@ -56,7 +60,7 @@ pub async fn transfer(transfer: &Transfer) -> Result<TransferReport, TransferErr
     let jobs = transfer.jobs.max(1);
     let root = origin.root(&transfer.source).await?;
     let root = select::by_platform(&origin, root, &transfer.platforms).await?;
-    let graph = Graph::walk(&origin, root, jobs, &Limits::default()).await?;
+    let graph = Graph::walk(&origin, root, jobs, &Limits::default(), transfer.referrers).await?;
     let mut blobs = HashMap::new();
     for blob in &graph.foreign {
         progress.note(&format!(
@@ -96,6 +100,7 @@ pub async fn transfer(transfer: &Transfer) -> Result<TransferReport, TransferErr
         digest: graph.root.digest.clone(),
         media_type: graph.root.media_type.clone(),
         documents: graph.documents().count(),
+        referrers: graph.attached.iter().map(|attached| attached.document.digest.clone()).collect(),
         bytes: sent.map(|blob| blob.size).sum(),
         seconds: began.elapsed().as_secs_f64(),
         blobs,

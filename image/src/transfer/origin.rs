@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 
-use super::graph::{Blob, damaged, not_an_image};
+use super::graph::{Blob, damaged, descriptor, not_an_image};
 use super::local::{Local, LocalStream};
 use super::place::Place;
 use super::{TransferError, is_index, is_manifest};
@@ -91,6 +91,26 @@ impl Origin {
                 Ok(manifest.bytes)
             }
         }
+    }
+
+    /// What is said to be about these documents: to be held against what it says itself.
+    pub(super) async fn referrers(
+        &self,
+        subjects: &[Digest],
+        limits: &Limits,
+    ) -> Result<Vec<Blob>, TransferError> {
+        let remote = match self {
+            Self::Local(local) => return Ok(local.attached()),
+            Self::Registry(remote) => remote,
+        };
+        let mut all = Vec::new();
+        for subject in subjects {
+            let listed = remote.client.referrers(&remote.repository, subject, limits).await?;
+            for entry in listed {
+                all.push(descriptor(subject, entry)?.0);
+            }
+        }
+        Ok(all)
     }
 
     /// A blob to be read.

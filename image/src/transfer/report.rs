@@ -18,6 +18,9 @@ pub struct TransferReport {
     pub blobs: Vec<BlobReport>,
     /// How many manifests and indexes it has.
     pub documents: usize,
+    /// What is attached to it and went along.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub referrers: Vec<Digest>,
     /// The bytes of the blobs that were sent.
     pub bytes: u64,
     /// How long it took.

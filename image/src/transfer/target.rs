@@ -9,12 +9,13 @@ use tokio::sync::mpsc;
 use super::graph::{Blob, Document, Graph};
 use super::origin::Origin;
 use super::place::Place;
+use super::referrers::Attached;
 use super::report::{BlobOutcome, BlobReport};
 use super::{Transfer, TransferError};
 use crate::layout::{Incoming, Output};
 use crate::reference::Reference;
 use crate::registry::{
-    BlobInput, BlobStream, ClientOptions, InputError, ManifestRef, RegistryClient, RegistryError,
+    BlobInput, BlobStream, ClientOptions, InputError, ManifestRef, RegistryClient, RegistryError, Subject,
     UploadOutcome,
 };
 use crate::selector::Selector;
@@ -155,8 +156,12 @@ impl Repository {
             stream::iter(level)
                 .map(|document| self.put(repository, document, ManifestRef::Digest(&document.digest)))
                 .buffer_unordered(jobs)
-                .try_collect::<()>()
+                .try_for_each(|_| std::future::ready(Ok(())))
                 .await?;
+        }
+        // Before the name: whoever finds the image finds what is about it.
+        for attached in &graph.attached {
+            self.attach(repository, attached).await?;
         }
         for document in last {
             for reference in &self.names {
@@ -167,12 +172,23 @@ impl Repository {
         Ok(())
     }
 
+    /// One after the other: some registries have us keep the list.
+    async fn attach(&self, repository: &str, attached: &Attached) -> Result<(), RegistryError> {
+        let document = &attached.document;
+        match self.put(repository, document, ManifestRef::Digest(&document.digest)).await? {
+            Subject::Listed => Ok(()),
+            Subject::NotListed => {
+                self.client.list_referrer(repository, &attached.subject, &attached.entry).await
+            }
+        }
+    }
+
     async fn put(
         &self,
         repository: &str,
         document: &Document,
         name: ManifestRef<'_>,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Subject, RegistryError> {
         let Document { digest, media_type, bytes } = document;
         self.client.put_manifest(repository, &name, media_type, bytes, digest).await
     }
@@ -248,7 +264,8 @@ impl Files {
         let path = self.incoming().path().to_owned();
         let write_error = |error| TransferError::Write(path.clone(), error);
         let incoming = self.incoming.take().expect("a destination is finished once");
-        for document in graph.documents() {
+        let attached = graph.attached.iter().map(|attached| &attached.document);
+        for document in graph.documents().chain(attached) {
             let mut file = incoming.begin(&document.digest).map_err(write_error)?;
             file.write(&document.bytes).map_err(write_error)?;
             incoming.keep(file).map_err(write_error)?;
@@ -262,7 +279,8 @@ impl Files {
         if !self.annotations.is_empty() {
             entry["annotations"] = json!(self.annotations);
         }
-        Ok(incoming.publish(entry)?)
+        let entries: Vec<_> = std::iter::once(entry).chain(graph.attached_entries()).collect();
+        Ok(incoming.publish(entries)?)
     }
 }
 

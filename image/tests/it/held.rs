@@ -9,7 +9,7 @@ use image_peers::{CERTIFICATES, DockerRegistry, Guard, PASSWORD, USER, blob};
 use wasm_image::{Digest, Limits, inspect};
 
 use crate::foreign::{run, tool, unpack};
-use crate::support::{Layout, command_module, stderr, stdout, temp};
+use crate::support::{Layout, SBOM, command_module, stderr, stdout, temp};
 
 /// The registry and the tool's own configuration for it.
 struct Place {
@@ -146,6 +146,51 @@ fn what_others_push_we_pull_without_changing_a_digest() {
     place.done(&["pull", &reference, "--module", text(&module)]);
     assert_eq!(fs::read(module).unwrap(), command_module());
     assert!(place.done(&["tags", &place.reference("hello")]).contains("theirs"));
+}
+
+/// This registry has no list of referrers: what is attached is found by the tag that stands in for it, by oras too.
+#[test]
+fn what_is_attached_goes_along_and_oras_finds_it() {
+    let Some(place) = Place::new() else { return };
+    let layout = Layout::with_sbom();
+    let (first, second) = (place.reference("hello:v1"), place.reference("copied/hello:v1"));
+    let pushed = place.done(&["push", text(&layout.path()), &first]);
+    assert!(pushed.contains("attached   1"), "{pushed}");
+    place.done(&["copy", &first, &second]);
+    let folder = temp();
+    let archive = folder.path().join("hello.tar");
+    place.done(&["pull", &second, "--output", text(&archive)]);
+    for source in [&first, &second, text(&archive)] {
+        assert_eq!(place.done(&["sbom", source]).as_bytes(), SBOM, "{source}");
+        assert!(
+            place.done(&["inspect", source]).contains(&format!("about: {}", layout.built.digest)),
+            "{source}"
+        );
+    }
+    let left = place.reference("left/hello:v1");
+    place.done(&["copy", &first, &left, "--no-referrers"]);
+    place.fails(&["sbom", &left], &["made of"]);
+    if let Some(oras) = tool("oras") {
+        let found: serde_json::Value =
+            serde_json::from_str(&place.oras(&oras, &["discover", "--format", "json", &second])).unwrap();
+        let found = found.get("manifests").or_else(|| found.get("referrers")).expect("oras lists them");
+        let digest = found[0]["digest"].as_str().unwrap();
+        assert_eq!(digest, layout.built.referrers[0].digest.to_string());
+        // And what oras attaches, we carry.
+        let file = folder.path().join("signature.txt");
+        fs::write(&file, "signed").unwrap();
+        let path = text(&file);
+        let attached = format!("{path}:text/plain");
+        place.oras(
+            &oras,
+            &["attach", "--disable-path-validation", "--artifact-type", "text/x", &second, &attached],
+        );
+        let pulled = folder.path().join("with-both");
+        place.done(&["pull", &second, "--output", text(&pulled)]);
+        let report = inspect(&pulled, &Limits::default()).unwrap();
+        let kinds: Vec<_> = report.images.iter().filter_map(|image| image.artifact_type.as_deref()).collect();
+        assert!(kinds.contains(&"text/x") && kinds.len() == 2, "{kinds:?}");
+    }
 }
 
 /// The three forms of a module that are around, as their own tools push them.

@@ -1,6 +1,7 @@
 //! `wasm-image` through its public door: the library's functions and the command.
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail as the test itself does")]
 
+mod attached;
 mod build;
 mod by_hand;
 mod check;

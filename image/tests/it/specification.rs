@@ -67,6 +67,7 @@ fn every_document_is_valid() {
         holds(&layout.path(), expected);
     }
 
+    holds(&Layout::with_sbom().path(), "2 indexes, 4 manifests, 3 configs, 13 descriptors");
     let binaries = [("a", 62), ("b", 183), ("c", 40)].map(|(name, machine)| NativeBinary {
         platform: (machine == 40).then(|| "linux/arm/v7".parse().unwrap()),
         path: write(folder.path(), name, &elf(machine, None)),

@@ -7,10 +7,13 @@ use std::process::{Command, Output as Ran};
 use serde_json::Value;
 use tempfile::TempDir;
 use wasm_image::{
-    BuildFormat, Built, Contents, Digest, Limits, Output, Problem, Recipe, Timestamp, build, inspect,
+    BuildFormat, Built, Contents, Digest, Limits, Output, Problem, Recipe, Sbom, Timestamp, build, inspect,
 };
 
 pub(crate) const TAG: &str = "localhost/akri-wasm/hello:dev";
+
+/// The least that says what a program is made of.
+pub(crate) const SBOM: &[u8] = br#"{ "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1 }"#;
 
 pub(crate) fn temp() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -51,6 +54,7 @@ pub(crate) fn recipe(module: &Path) -> Recipe {
         created: None,
         modified: Timestamp::default(),
         format: BuildFormat::Compat,
+        sboms: Vec::new(),
     }
 }
 
@@ -112,6 +116,16 @@ impl Layout {
         let folder = temp();
         let module = write(folder.path(), "hello.wasm", &command_module());
         let recipe = Recipe { format, ..recipe(&module) };
+        let built = build(&recipe, &Output::Layout(folder.path().join("layout"))).unwrap();
+        Self { folder, built }
+    }
+
+    /// One with a list of its parts attached.
+    pub(crate) fn with_sbom() -> Self {
+        let folder = temp();
+        let module = write(folder.path(), "hello.wasm", &command_module());
+        let path = write(folder.path(), "hello.cdx.json", SBOM);
+        let recipe = Recipe { sboms: vec![Sbom { platform: None, path }], ..recipe(&module) };
         let built = build(&recipe, &Output::Layout(folder.path().join("layout"))).unwrap();
         Self { folder, built }
     }

@@ -21,6 +21,7 @@ type document struct {
 	Config    json.RawMessage   `json:"config"`
 	Layers    []json.RawMessage `json:"layers"`
 	Manifests []json.RawMessage `json:"manifests"`
+	Subject   json.RawMessage   `json:"subject"`
 }
 
 type counts struct{ indexes, manifests, configs, descriptors int }
@@ -62,6 +63,12 @@ func children(root string, content []byte, found *counts) error {
 	descriptors := append(parsed.Manifests, parsed.Layers...)
 	if parsed.Config != nil {
 		descriptors = append(descriptors, parsed.Config)
+	}
+	// What it is about need not be there.
+	if parsed.Subject != nil {
+		if err := schema.ValidatorMediaTypeDescriptor.Validate(bytes.NewReader(parsed.Subject)); err != nil {
+			return fmt.Errorf("subject %s: %w", parsed.Subject, err)
+		}
 	}
 	for _, raw := range descriptors {
 		if err := descriptor(root, raw, found); err != nil {

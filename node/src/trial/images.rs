@@ -62,6 +62,7 @@ pub(super) fn import(
         licenses: None,
         created: None,
         modified: Timestamp::default(),
+        sboms: Vec::new(),
     };
     let archive = folder.join("image.tar");
     let _ = std::fs::remove_file(&archive);

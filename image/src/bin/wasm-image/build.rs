@@ -8,7 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use wasm_image::{
     AllowedImports, BuildError, BuildFormat, Built, CompiledModule, Contents, EntryName, KeyValue,
-    NativeBinary, Output, Platform, Recipe, Reference, Setting, Timestamp, User, spec,
+    NativeBinary, Output, Platform, Recipe, Reference, Sbom, Setting, Timestamp, User, spec,
 };
 
 use crate::output::Format;
@@ -102,6 +102,11 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "native")]
     allow_imports: bool,
 
+    /// Attach what the program is made of, a CycloneDX document in JSON: to the image, or to one platform's manifest;
+    /// may be repeated
+    #[arg(long, value_name = "[PLATFORM=]FILE")]
+    sbom: Vec<SbomArg>,
+
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     print: Format,
@@ -160,6 +165,28 @@ impl FromStr for NativeArg {
             bail!("the path of the binary is empty");
         }
         Ok(Self(binary))
+    }
+}
+
+/// `FILE` or `PLATFORM=FILE`.
+#[derive(Clone, Debug)]
+pub(crate) struct SbomArg(pub(crate) Sbom);
+
+impl FromStr for SbomArg {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // As with --native: a path may hold an equals sign too.
+        let sbom = match text.split_once('=') {
+            Some((platform, path)) if platform.starts_with("linux/") => {
+                Sbom { platform: Some(platform.parse()?), path: path.into() }
+            }
+            _ => Sbom { platform: None, path: text.into() },
+        };
+        if sbom.path.as_os_str().is_empty() {
+            bail!("the path of the document is empty");
+        }
+        Ok(Self(sbom))
     }
 }
 
@@ -243,6 +270,7 @@ impl Args {
             created: self.created.or(self.source_date_epoch),
             modified: self.source_date_epoch.unwrap_or_default(),
             format: self.format.into(),
+            sboms: self.sbom.into_iter().map(|SbomArg(sbom)| sbom).collect(),
         }
     }
 }
@@ -272,6 +300,16 @@ impl fmt::Display for Summary {
                 Some(engine) => writeln!(f, ", compiled by {engine}")?,
                 None => writeln!(f)?,
             }
+        }
+        for referrer in &built.referrers {
+            let about = referrer.platform.as_ref().map(|platform| format!(" about {platform}"));
+            writeln!(
+                f,
+                "  attached    {}, {}{}",
+                referrer.digest,
+                referrer.artifact_type,
+                about.unwrap_or_default()
+            )?;
         }
         Ok(())
     }

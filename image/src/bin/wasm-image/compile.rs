@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use wasm_image::{Platform, Reference};
 
-use crate::build::CompiledArg;
+use crate::build::{CompiledArg, SbomArg};
 use crate::output::Format;
 use crate::registry_args::RegistryArgs;
 
@@ -63,6 +63,10 @@ pub(crate) struct Args {
     /// Compile also with an engine that would not run the code (WasmEdge 0.17 or later)
     #[arg(long)]
     allow_interpreted: bool,
+
+    /// Attach what the module is made of, a CycloneDX document in JSON; may be repeated
+    #[arg(long, value_name = "[PLATFORM=]FILE")]
+    sbom: Vec<SbomArg>,
 
     #[command(flatten)]
     registry: RegistryArgs,
@@ -134,8 +138,9 @@ mod with_engine {
                 .into());
             }
             let scratch = Scratch::new()?;
-            let fetched = Fetched::get(&self.source, &self.registry)?;
+            let fetched = Fetched::get(&self.source, &self.registry, wasm_image::Referrers::Left)?;
             let mut recipe = engine::portable_recipe(&fetched.path, self.tag, &scratch)?;
+            recipe.sboms = self.sbom.into_iter().map(|SbomArg(sbom)| sbom).collect();
             if let Contents::Module { path, compiled, .. } = &mut recipe.contents {
                 let cpu = match self.cpu {
                     Cpu::Generic => engine::Cpu::Generic,

@@ -53,7 +53,8 @@ Exit codes: 0 the module is there, 1 failed (no output is left), 2 the command l
 impl Args {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let context = || format!("cannot take the module out of {}", self.path.display());
-        let fetched = Fetched::get(&self.path, &self.registry).with_context(context)?;
+        let fetched =
+            Fetched::get(&self.path, &self.registry, wasm_image::Referrers::Left).with_context(context)?;
         let image = LocalImage { path: fetched.path.clone(), selector: self.image };
         let extracted =
             wasm_image::extract(&image, self.platform.as_ref(), &self.output).with_context(context)?;

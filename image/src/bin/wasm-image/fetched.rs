@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use tempfile::TempDir;
-use wasm_image::{Place, Reference, Transfer};
+use wasm_image::{Place, Reference, Referrers, Transfer};
 
 use crate::progress;
 use crate::registry_args::{RegistryArgs, wait};
@@ -23,7 +23,7 @@ pub(crate) struct Fetched {
 
 impl Fetched {
     /// What `source` names: a path if there is one, else an image by its reference, host and all.
-    pub(crate) fn get(source: &Path, registry: &RegistryArgs) -> anyhow::Result<Self> {
+    pub(crate) fn get(source: &Path, registry: &RegistryArgs, referrers: Referrers) -> anyhow::Result<Self> {
         let Some(reference) = reference(source)? else {
             return Ok(Self { path: source.to_owned(), _folder: None });
         };
@@ -35,6 +35,7 @@ impl Fetched {
             destinations: vec![Place::Layout(path.clone(), None)],
             platforms: Vec::new(),
             mount_from: None,
+            referrers,
             jobs: JOBS,
             from: options.clone(),
             to: options,

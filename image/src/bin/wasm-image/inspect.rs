@@ -42,7 +42,8 @@ Exit codes: 0 all is right (there may be notes), 1 something is wrong (every fin
 
 impl Args {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let fetched = Fetched::get(&self.path, &self.registry).context("cannot inspect")?;
+        let fetched = Fetched::get(&self.path, &self.registry, wasm_image::Referrers::Along)
+            .context("cannot inspect")?;
         let mut report = wasm_image::inspect(&fetched.path, &Limits::default()).context("cannot inspect")?;
         report.path = self.path;
         self.output.print(&report)?;

@@ -15,6 +15,7 @@ mod pull;
 mod push;
 mod registry_args;
 mod run;
+mod sbom;
 mod tags;
 mod transfer_args;
 
@@ -38,6 +39,7 @@ Examples:
 
   wasm-image inspect hello.tar
   wasm-image extract hello.tar --output hello.wasm
+  wasm-image sbom hello.tar
   wasm-image check hello.wasm --max-size 130000 --max-gzip 55000
 
   wasm-image push hello.tar ghcr.io/me/hello:1.0
@@ -58,6 +60,7 @@ enum Command {
     Build(Box<build::Args>),
     Extract(extract::Args),
     Inspect(inspect::Args),
+    Sbom(sbom::Args),
     Check(check::Args),
     Run(Box<run::Args>),
     Compile(Box<compile::Args>),
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Build(args) => args.run(),
         Command::Extract(args) => args.run(),
         Command::Inspect(args) => args.run(),
+        Command::Sbom(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Run(args) => args.run(),
         Command::Compile(args) => args.run(),

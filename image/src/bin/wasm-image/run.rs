@@ -113,7 +113,7 @@ mod with_engine {
         pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
             let (like_crun, quiet) = (self.like_crun, self.registry.quiet);
             let shown = self.source.display().to_string();
-            let ending = Fetched::get(&self.source, &self.registry)
+            let ending = Fetched::get(&self.source, &self.registry, wasm_image::Referrers::Left)
                 .and_then(|fetched| {
                     let plan = self.plan(fetched.path.clone())?;
                     Ok(run(&plan, &mut |note| say(note, quiet))?)

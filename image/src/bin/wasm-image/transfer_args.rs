@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use indicatif::DecimalBytes;
-use wasm_image::{BlobOutcome, Place, Platform, Transfer, TransferReport};
+use wasm_image::{BlobOutcome, Place, Platform, Referrers, Transfer, TransferReport};
 
 use crate::output::Format;
 use crate::progress;
@@ -20,6 +20,10 @@ pub(crate) struct TransferArgs {
     /// How many blobs move at once
     #[arg(long, short, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
+
+    /// Leave out what is attached to the image: lists of its parts, signatures
+    #[arg(long)]
+    no_referrers: bool,
 
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
@@ -46,6 +50,7 @@ impl TransferArgs {
             destinations,
             platforms: self.platform.clone(),
             mount_from: None,
+            referrers: if self.no_referrers { Referrers::Left } else { Referrers::Along },
             jobs: usize::from(self.jobs),
             from: options.clone(),
             to: options,
@@ -94,6 +99,9 @@ impl fmt::Display for Summary {
         }
         writeln!(f)?;
         writeln!(f, "  manifests  {}", report.documents)?;
+        if !report.referrers.is_empty() {
+            writeln!(f, "  attached   {}", report.referrers.len())?;
+        }
         writeln!(f, "  bytes      {} in {:.2} s", DecimalBytes(report.bytes), report.seconds)
     }
 }

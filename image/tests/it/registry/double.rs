@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use wasm_image::Digest;
 
@@ -78,6 +78,8 @@ pub(crate) struct State {
     pub upload_host: Option<String>,
     pub min_chunk: Option<u64>,
     pub tag_page: usize,
+    /// It lists referrers by itself, so many on a page; none: as registries before the specification's 1.1.
+    pub referrer_page: Option<usize>,
     next_upload: usize,
 }
 
@@ -336,6 +338,11 @@ async fn token(method: &str, authorization: Option<&str>, body: Incoming) -> Res
     }
 }
 
+fn subject_of(manifest: &[u8]) -> Option<String> {
+    let manifest: Value = serde_json::from_slice(manifest).ok()?;
+    Some(manifest["subject"]["digest"].as_str()?.to_owned())
+}
+
 fn upload_of(path: &str) -> String {
     path.split("/blobs/uploads/").nth(1).unwrap().split('?').next().unwrap().to_owned()
 }
@@ -369,16 +376,44 @@ fn route(
         let headers: Vec<_> = link.into_iter().filter(|_| more).map(|link| ("link", link)).collect();
         return reply(200, &headers, json!({ "name": repository, "tags": page }).to_string());
     }
+    if let (Some((repository, subject)), Some(page)) = (plain.split_once("/referrers/"), state.referrer_page)
+    {
+        let mut about: Vec<Value> = state
+            .manifests
+            .iter()
+            .filter(|((of, name), (_, bytes))| {
+                of == repository && name.contains(':') && subject_of(bytes).as_deref() == Some(subject)
+            })
+            .map(|((_, digest), (kind, bytes))| json!({ "mediaType": kind, "digest": digest, "size": bytes.len() }))
+            .collect();
+        about.sort_by_key(|entry| entry["digest"].as_str().map(str::to_owned));
+        let from = query(path, "from").map_or(0, |from| from.parse::<usize>().unwrap());
+        let more = from + page < about.len();
+        let mut headers = vec![("content-type", wasm_image::spec::MEDIA_INDEX.to_owned())];
+        if more {
+            let next = format!("</v2/{repository}/referrers/{subject}?from={}>; rel=\"next\"", from + page);
+            headers.push(("link", next));
+        }
+        let about: Vec<_> = about.into_iter().skip(from).take(page).collect();
+        let list =
+            json!({ "schemaVersion": 2, "mediaType": wasm_image::spec::MEDIA_INDEX, "manifests": about });
+        return reply(200, &headers, list.to_string());
+    }
     if let Some((repository, name)) = plain.split_once("/manifests/") {
         let key = (repository.to_owned(), name.to_owned());
         if method == "PUT" {
             let digest = Digest::of(&body).to_string();
+            let subject = subject_of(&body);
             state
                 .manifests
                 .insert((repository.to_owned(), digest.clone()), (content_type.clone(), body.clone()));
             state.manifests.insert(key, (content_type, body));
             let place = format!("/v2/{repository}/manifests/{digest}");
-            return reply(201, &[("docker-content-digest", digest), ("location", place)], "");
+            let mut headers = vec![("docker-content-digest", digest), ("location", place)];
+            if let (Some(_), Some(subject)) = (state.referrer_page, subject) {
+                headers.push(("oci-subject", subject));
+            }
+            return reply(201, &headers, "");
         }
         return match state.manifests.get(&key) {
             Some((kind, bytes)) => {

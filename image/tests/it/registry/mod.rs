@@ -5,6 +5,7 @@ mod commands;
 mod double;
 mod downloads;
 mod peer;
+mod referrers;
 mod tls;
 mod uploads;
 
@@ -74,6 +75,7 @@ pub(crate) fn job(source: &str, destinations: &[&str]) -> (Transfer, Arc<Instant
         destinations: destinations.iter().map(|place| place.parse().unwrap()).collect(),
         platforms: Vec::new(),
         mount_from: None,
+        referrers: wasm_image::Referrers::Left,
         jobs: 4,
         from: options.clone(),
         to: options,
