@@ -56,12 +56,7 @@ impl Agent {
         Self::discover(program, &["--endpoint"], endpoint, details).await
     }
 
-    async fn discover(
-        program: &Path,
-        options: &[&str],
-        place: &Path,
-        details: &str,
-    ) -> anyhow::Result<Self> {
+    async fn discover(program: &Path, options: &[&str], place: &Path, details: &str) -> anyhow::Result<Self> {
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(program)

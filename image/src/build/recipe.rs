@@ -121,6 +121,26 @@ impl BuildFormat {
 }
 
 impl Recipe {
+    /// Of these contents, under this name; all else as where nothing is said about it.
+    pub fn new(contents: Contents, reference: Reference) -> Self {
+        Self {
+            contents,
+            reference,
+            name: None,
+            user: User::default(),
+            env: Vec::new(),
+            args: Vec::new(),
+            labels: Vec::new(),
+            annotations: Vec::new(),
+            version: None,
+            licenses: None,
+            created: None,
+            modified: Timestamp::default(),
+            format: BuildFormat::Compat,
+            sboms: Vec::new(),
+        }
+    }
+
     /// The first thing that was said and has no place in the format.
     pub(super) fn not_carried(&self) -> Option<Setting> {
         if self.format == BuildFormat::Compat {

@@ -19,13 +19,8 @@ use crate::inspect::source::Source;
 use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::settings::{KeyValue, SettingError};
-use crate::{
-    AllowedImports, BuildFormat, CompiledModule, Contents, ModuleError, ModuleSummary, Recipe, Timestamp,
-    spec,
-};
+use crate::{AllowedImports, CompiledModule, Contents, ModuleError, ModuleSummary, Recipe, spec};
 
-/// Who runs the module where nobody says: nobody.
-const DEFAULT_USER: &str = "65532:65532";
 /// Most folders within one another where the module of an image is looked for.
 const MAX_DEPTH: usize = 64;
 
@@ -171,22 +166,7 @@ pub fn portable_recipe(
         Kind::Module => None,
         Kind::Image => Some(choose_portable(source)?),
     };
-    let mut recipe = Recipe {
-        format: BuildFormat::Compat,
-        contents: contents(source.to_owned()),
-        reference,
-        name: None,
-        user: DEFAULT_USER.parse()?,
-        env: Vec::new(),
-        args: Vec::new(),
-        labels: Vec::new(),
-        annotations: Vec::new(),
-        version: None,
-        licenses: None,
-        created: None,
-        modified: Timestamp::default(),
-        sboms: Vec::new(),
-    };
+    let mut recipe = Recipe::new(contents(source.to_owned()), reference);
     let Some(chosen) = chosen else { return Ok(recipe) };
     recipe.contents = contents(only_file(source, &chosen, &scratch.0.path().join("root"))?);
     let config = chosen.config;

@@ -36,26 +36,9 @@ pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 pub(crate) fn recipe(module: &Path) -> Recipe {
-    Recipe {
-        contents: Contents::Module {
-            path: module.to_owned(),
-            imports: Default::default(),
-            compiled: Vec::new(),
-        },
-        reference: TAG.parse().unwrap(),
-        name: None,
-        user: "65532:65532".parse().unwrap(),
-        env: Vec::new(),
-        args: Vec::new(),
-        labels: Vec::new(),
-        annotations: Vec::new(),
-        version: None,
-        licenses: None,
-        created: None,
-        modified: Timestamp::default(),
-        format: BuildFormat::Compat,
-        sboms: Vec::new(),
-    }
+    let contents =
+        Contents::Module { path: module.to_owned(), imports: Default::default(), compiled: Vec::new() };
+    Recipe::new(contents, TAG.parse().unwrap())
 }
 
 /// The command, in an environment without a time of its own.

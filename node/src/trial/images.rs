@@ -2,17 +2,12 @@
 
 use std::path::Path;
 
-use wasm_image::{
-    BuildFormat, Contents, KeyValue, NativeBinary, Output, Recipe, Reference, Timestamp, build,
-};
+use wasm_image::{Contents, KeyValue, NativeBinary, Output, Recipe, Reference, build};
 
 use super::TrialError;
 use crate::facts::Layout;
 use crate::spec;
 use crate::system::System;
-
-/// Who runs it: nobody in particular.
-const USER: &str = "65532:65532";
 
 /// What an image is made from.
 pub(super) enum Program<'a> {
@@ -48,22 +43,8 @@ pub(super) fn import(
         }
         Program::Native(_) => Contents::Native(vec![NativeBinary { platform: None, path: path.clone() }]),
     };
-    let recipe = Recipe {
-        contents,
-        format: BuildFormat::Compat,
-        reference,
-        name: None,
-        user: USER.parse().map_err(|error| pack(&error))?,
-        env: Vec::new(),
-        args: Vec::new(),
-        labels: vec![label().map_err(|error| pack(&error))?],
-        annotations: Vec::new(),
-        version: None,
-        licenses: None,
-        created: None,
-        modified: Timestamp::default(),
-        sboms: Vec::new(),
-    };
+    let labels = vec![label().map_err(|error| pack(&error))?];
+    let recipe = Recipe { labels, ..Recipe::new(contents, reference) };
     let archive = folder.join("image.tar");
     let _ = std::fs::remove_file(&archive);
     build(&recipe, &Output::Archive(archive.clone())).map_err(|error| pack(&error))?;

@@ -250,25 +250,12 @@ fn an_image_that_was_there_stays(node: &Node) {
     let config = node.well(&["containerd", "config", "dump"]);
     let name = config.split_once("sandbox_image = \"").unwrap().1.split_once('"').unwrap().0;
     std::fs::write(node.share.join("useless.wasm"), MODULE).unwrap();
-    let recipe = Recipe {
-        contents: Contents::Module {
-            path: node.share.join("useless.wasm"),
-            imports: Default::default(),
-            compiled: Vec::new(),
-        },
-        format: BuildFormat::Compat,
-        reference: name.parse().unwrap(),
-        name: None,
-        user: "65532:65532".parse().unwrap(),
-        env: Vec::new(),
-        args: Vec::new(),
-        labels: Vec::new(),
-        annotations: Vec::new(),
-        version: None,
-        licenses: None,
-        created: None,
-        modified: Timestamp::default(),
+    let contents = Contents::Module {
+        path: node.share.join("useless.wasm"),
+        imports: Default::default(),
+        compiled: Vec::new(),
     };
+    let recipe = Recipe::new(contents, name.parse().unwrap());
     build(&recipe, &wasm_image::Output::Archive(node.share.join("useless.tar"))).unwrap();
     node.well(&["ctr", "-n", "k8s.io", "images", "import", "/share/useless.tar"]);
     // The CRI gives it a second name, its id, a moment later.
