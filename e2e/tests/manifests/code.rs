@@ -72,7 +72,9 @@ fn the_runtime_class_is_the_nodes_runtime_handler() {
     let read = |file| std::fs::read_to_string(demo::checkout().join(file)).unwrap();
     // What `wasm-node apply` calls it where nobody says another name.
     assert!(read("node/src/spec.rs").contains(&format!("= \"{RUNTIME_HANDLER}\";")));
-    assert!(read("scripts/edge-node.d/boot.sh").contains(&format!("sandbox_image = \"{}\"", e2e::images::PAUSE)));
+    assert!(
+        read("scripts/edge-node.d/boot.sh").contains(&format!("sandbox_image = \"{}\"", e2e::images::PAUSE))
+    );
 }
 
 /// The label of the nodes that are set up, as scripts/cluster sets it.
