@@ -10,7 +10,7 @@
 //!
 //! `faults` is another story: the campaign in which everything dies and nothing may show.
 //!
-//! `loops` are devices that can be plugged in.
+//! `udev_bench` takes the udev handler's figures, on `loops`, which are devices that can be plugged in.
 //!
 //! It knows no device protocol and no file of the exchange directory but the inputs that people write, too.
 
@@ -32,6 +32,7 @@ pub mod process_stage;
 pub mod say;
 pub mod stage;
 pub mod story;
+pub mod udev_bench;
 mod uds;
 pub mod wait;
 pub mod watch;
