@@ -12,7 +12,7 @@
 //!
 //! `crictl` is the program `inspect`: what crictl shows of pods, on a node without it.
 //!
-//! `loops` are devices that can be plugged in.
+//! `udev_bench` takes the udev handler's figures, on `loops`, which are devices that can be plugged in.
 //!
 //! It knows no device protocol and no file of the exchange directory but the inputs that people write, too.
 
@@ -35,6 +35,7 @@ pub mod process_stage;
 pub mod say;
 pub mod stage;
 pub mod story;
+pub mod udev_bench;
 mod uds;
 pub mod wait;
 pub mod watch;
