@@ -46,11 +46,11 @@ const CALLS: [&[&str]; 5] = [
 /// What the profile forbids of this pod: `WHO: WHAT`, where WHO is a container or `pod`.
 pub(crate) fn breaches(annotations: &Mapping, pod: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    of_pod(annotations, pod, &mut |what| drop(found.insert(format!("pod: {what}"))));
+    of_pod(annotations, pod, &mut |what| found.extend([format!("pod: {what}")]));
     let mut mounted = BTreeSet::new();
     for container in LISTS.iter().filter_map(|list| pod[*list].as_sequence()).flatten() {
         let name = container["name"].as_str().unwrap_or("without a name");
-        let mut report = |what: String| drop(found.insert(format!("{name}: {what}")));
+        let mut report = |what: String| found.extend([format!("{name}: {what}")]);
         of_container(pod, container, &mut report);
         for mount in container["volumeMounts"].as_sequence().into_iter().flatten() {
             let volume = items(pod, "volumes").find(|volume| volume["name"] == mount["name"]);
@@ -62,7 +62,7 @@ pub(crate) fn breaches(annotations: &Mapping, pod: &Value) -> BTreeSet<String> {
     }
     // What nobody mounts, the profile forbids all the same.
     for volume in items(pod, "volumes").filter(|volume| !mounted.contains(&volume["name"].as_str())) {
-        foreign(volume).into_iter().for_each(|kind| drop(found.insert(format!("pod: {kind}"))));
+        found.extend(foreign(volume).map(|kind| format!("pod: {kind}")));
     }
     found
 }

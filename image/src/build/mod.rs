@@ -109,9 +109,10 @@ pub fn build(recipe: &Recipe, output: &Output) -> Result<Built, BuildError> {
         BuildFormat::Compat => image(&program, &documents)?,
         BuildFormat::Artifact | BuildFormat::WasmToOci => documents.artifact(&program)?,
     };
+    // What is attached is no part of the image, and whoever pulls it does not get it.
+    let size = total_size(&store).map_err(BuildError::Write)?;
     let (entries, referrers): (Vec<_>, Vec<_>) = documents.attach(&root, &manifests)?.into_iter().unzip();
     documents.name(&root, entries)?;
-    let size = total_size(&store).map_err(BuildError::Write)?;
     match output {
         Output::Layout(_) => staging.publish_layout(&store)?,
         Output::Archive(_) => {

@@ -144,3 +144,38 @@ async fn folders_in_the_place_of_our_files_stop_nobody() {
     proxy.stop().await;
     assert!(place.exchange().join("stop").is_file());
 }
+
+/// A file that grows under the reader: what is read of it is bounded, and it is either a whole answer or none.
+#[tokio::test]
+async fn a_file_that_grows_while_it_is_read_holds_nobody_up() {
+    let (_place, proxy, handler, mut lists, id) = start().await;
+    let growing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let mut writers = Vec::new();
+    for round in 0..20 {
+        let mut file = None;
+        handler.in_place_of(id, |path| {
+            std::fs::write(path, answer_bytes(id)).unwrap();
+            let mut opened = std::fs::File::options().append(true).open(path).unwrap();
+            let growing = growing.clone();
+            // It grows from before the rename until the test is over, or there is no room for a whole one any more.
+            let grow = move || {
+                let spaces = [b' '; 64 * 1024];
+                let most = limits::ANSWER_BYTES / spaces.len() + 4;
+                for _ in 0..most {
+                    if !growing.load(std::sync::atomic::Ordering::Relaxed) {
+                        break;
+                    }
+                    std::io::Write::write_all(&mut opened, &spaces).unwrap();
+                }
+            };
+            file = Some(std::thread::spawn(grow));
+        });
+        writers.extend(file);
+        let after = format!("after {round}");
+        handler.list(id, &[&after]);
+        while lists.next().await != [after.as_str()] {}
+    }
+    growing.store(false, std::sync::atomic::Ordering::Relaxed);
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    proxy.stop().await;
+}

@@ -111,3 +111,69 @@ async fn a_hundred_configurations_come_and_go_and_nothing_stays() {
         open.push(descriptors(&proxy));
     }
 }
+
+/// The largest lists that may be, of each shape that makes memory of bytes: the most devices, the most bytes in one device each, the
+/// most properties. More than the manifests allow, which docs/security.md says with the figures that this prints for a release
+/// build (PROXY_PROGRAM); here it is held that there is a bound at all.
+#[tokio::test]
+async fn the_largest_lists_take_bounded_memory() {
+    let place = Place::new();
+    let mut agent = Agent::start(&place.akri());
+    let proxy = Process::start(program(&place).arg("serve"));
+    let handler = Script::start(&place.exchange()).await;
+    let endpoint = agent.registered().await.endpoint;
+    let (mut lists, id) = tokio::join!(discover(&endpoint, "a: 1"), async {
+        let (id, _) = handler.request().await;
+        handler.list(id, &["0"]);
+        id
+    });
+    lists.next().await;
+    let (before, mut most) = (status(&proxy, "VmRSS"), 0);
+    for (what, list) in largest() {
+        let devices = list.len();
+        let bytes = akri_exchange::Answer::devices(id, list.clone()).to_json().len();
+        // Twice each: the second one while the first one is kept.
+        for mark in 0..2 {
+            let mut list = list.clone();
+            list[0].id = format!("{what} {mark}");
+            let expected = list[0].id.clone();
+            handler.devices(id, list);
+            while lists.next_full().await.devices[0].id != expected {}
+        }
+        let peak = status(&proxy, "VmHWM");
+        eprintln!(
+            "{what}: {devices} devices, {bytes} bytes of answer: {before} kB resident before, {peak} kB at most"
+        );
+        most = peak;
+    }
+    assert!((most - before) * 1024 <= LARGEST, "{most} kB");
+}
+
+/// What the largest lists may add, in bytes: a property of a few letters is some hundred bytes in each of the forms that it has.
+const LARGEST: u64 = 160 << 20;
+
+fn largest() -> [(&'static str, Vec<Device>); 4] {
+    let list = |count: usize, device: &dyn Fn(usize) -> Device| (0..count).map(device).collect::<Vec<_>>();
+    [
+        (
+            "plain",
+            list(10_000, &|n| Device::new(format!("device-{n:05}")).property("DESCRIPTION", "x".repeat(100))),
+        ),
+        (
+            "long",
+            list(10_000, &|n| Device::new(format!("device-{n:05}")).property("DESCRIPTION", "x".repeat(380))),
+        ),
+        (
+            "few",
+            list(64, &|n| Device::new(format!("device-{n}")).property("DESCRIPTION", "x".repeat(64_000))),
+        ),
+        (
+            "many properties",
+            list(2_000, &|n| {
+                (0..100).fold(Device::new(format!("device-{n}")), |device, p| {
+                    device.property(format!("P{p}"), "x")
+                })
+            }),
+        ),
+    ]
+}

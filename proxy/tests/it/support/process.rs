@@ -12,9 +12,10 @@ pub struct Process {
     pub said: Arc<Mutex<String>>,
 }
 
-/// The program under test, with nothing of our environment that could reach into it.
+/// The program under test, with nothing of our environment that could reach into it; `PROXY_PROGRAM` names another build of it.
 pub fn program(place: &Place) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_akri-proxy"));
+    let own = PathBuf::from(env!("CARGO_BIN_EXE_akri-proxy"));
+    let mut command = Command::new(path("PROXY_PROGRAM").unwrap_or(own));
     command.env_clear();
     command.env("DISCOVERY_HANDLERS_DIRECTORY", place.akri()).env("EXCHANGE_DIRECTORY", place.exchange());
     command.env("HEALTH_ADDRESS", "off").env("METRICS_ADDRESS", "off").env("REPEAT_MILLISECONDS", "50");
