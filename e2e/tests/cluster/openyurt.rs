@@ -17,7 +17,7 @@ const EDGE_WORKER: &str = "openyurt.io/is-edge-worker";
 
 #[tokio::test]
 async fn the_overlay_lands_on_edge_workers_only() {
-    let Some(cluster) = Cluster::take("openyurt").await else { return };
+    let Some(cluster) = Cluster::alone("openyurt").await else { return };
     // As OpenYurt marks cloud nodes.
     label(&cluster, json!("false")).await;
     let namespace = fresh_namespace(&cluster, "openyurt").await;

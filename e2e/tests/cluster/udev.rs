@@ -29,7 +29,7 @@ const PLUGINS: &str = "/var/lib/kubelet/device-plugins";
 
 #[tokio::test]
 async fn devices_are_plugged_in_seen_and_used() {
-    let Some(cluster) = Cluster::take("udev").await else { return };
+    let Some(cluster) = Cluster::alone("udev").await else { return };
     let loops = Loops::open().unwrap();
     cluster.exec(&["sh", "-ec", START_UDEVD]).await.unwrap();
     let namespace = fresh_namespace(&cluster, "udev").await;
