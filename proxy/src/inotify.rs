@@ -59,6 +59,12 @@ impl Inotify {
         Ok(Watch(inotify::add_watch(self.fd.get_ref(), path, flags | WatchFlags::DONT_FOLLOW)?))
     }
 
+    /// Watches no longer.
+    pub(crate) fn remove(&self, watch: Watch) {
+        // One that is gone already is what was wanted.
+        let _ = inotify::remove_watch(self.fd.get_ref(), watch.0);
+    }
+
     /// Waits for at least one event and reads what is there. Cancelling loses nothing.
     pub(crate) async fn events(&self) -> io::Result<Vec<Event>> {
         loop {

@@ -7,7 +7,7 @@ use std::process::{Command, Output as Ran};
 use serde_json::Value;
 use tempfile::TempDir;
 use wasm_image::{
-    BuildFormat, Built, Contents, Digest, Limits, Output, Problem, Recipe, Sbom, Timestamp, build, inspect,
+    BuildFormat, Built, Contents, Digest, Limits, Output, Problem, Recipe, Sbom, build, inspect,
 };
 
 pub(crate) const TAG: &str = "localhost/akri-wasm/hello:dev";

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
 use serde_json::Value;
-use wasm_image::{BuildFormat, Contents, Recipe, Timestamp, build};
+use wasm_image::{Contents, Recipe, build};
 
 use crate::applying::{IMPORTED, IMPORTS};
 use crate::played::{BASE_SPEC, HANDLER, MAIN};

@@ -89,15 +89,24 @@ impl Hub {
         for index in others {
             let folder = self.dir.path().join(layout::REQUESTS).join(layout::proxy_folder(index));
             // A proxy makes its folder, then its lock; between the two its lock is not there yet.
-            let watched = match self.inotify.add_file(&folder.join(layout::LOCK), WatchFlags::CLOSE_WRITE) {
-                Ok(watch) => Some((watch, Place::Peer(index))),
-                // Once is enough: then its lock is watched.
-                Err(_) => {
-                    let once = WatchFlags::CREATE | WatchFlags::ONESHOT;
-                    self.inotify.add(&folder, once).ok().map(|watch| (watch, Place::PeerFolder))
-                }
+            let lock = || self.inotify.add_file(&folder.join(layout::LOCK), WatchFlags::CLOSE_WRITE);
+            if let Ok(watch) = lock() {
+                self.watches.insert(watch, Place::Peer(index));
+                continue;
+            }
+            // Once is enough: then its lock is watched.
+            let Ok(made) = self.inotify.add(&folder, WatchFlags::CREATE | WatchFlags::ONESHOT) else {
+                continue;
             };
-            self.watches.extend(watched);
+            // It may have been made just before that.
+            let watched = match lock() {
+                Ok(watch) => {
+                    self.inotify.remove(made);
+                    (watch, Place::Peer(index))
+                }
+                Err(_) => (made, Place::PeerFolder),
+            };
+            self.watches.extend([watched]);
         }
     }
 
