@@ -20,6 +20,9 @@ struct Kustomization {
     #[serde(rename = "kind")]
     _kind: String,
     resources: Vec<PathBuf>,
+    /// What comes behind every object's name.
+    #[serde(default)]
+    name_suffix: String,
     #[serde(default)]
     patches: Vec<Patch>,
     #[serde(default, rename = "images")]
@@ -36,6 +39,26 @@ struct Kustomization {
 #[serde(deny_unknown_fields)]
 struct Patch {
     path: PathBuf,
+    /// Where the patch is a list of operations, which name no object.
+    #[serde(default)]
+    target: Value,
+}
+
+/// One of RFC 6902's, as far as ours go.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Operation {
+    op: Op,
+    path: String,
+    value: Value,
+}
+
+/// Where a member is added or replaced, the two are the same.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Op {
+    Add,
+    Replace,
 }
 
 /// Every folder with a kustomization, by its path in the checkout.
@@ -78,15 +101,39 @@ fn built(folder: &Path) -> Vec<Value> {
         let path = folder.join(resource);
         objects.extend(if path.is_dir() { built(&path) } else { documents(&read(&path)) });
     }
-    for patch in &kustomization.patches {
-        for patch in documents(&read(&folder.join(&patch.path))) {
-            let same = |object: &&mut Value| {
-                object["kind"] == patch["kind"] && object["metadata"]["name"] == patch["metadata"]["name"]
+    for Patch { path, target } in &kustomization.patches {
+        for patch in documents(&read(&folder.join(path))) {
+            let (kind, name) = match &patch {
+                Value::Sequence(_) => (&target["kind"], &target["name"]),
+                _ => (&patch["kind"], &patch["metadata"]["name"]),
             };
-            merge(objects.iter_mut().find(same).expect("the patch has an object"), &patch);
+            let same = |object: &&mut Value| object["kind"] == *kind && object["metadata"]["name"] == *name;
+            let object = objects.iter_mut().find(same).expect("the patch has an object");
+            if patch.is_sequence() {
+                operate(object, patch);
+            } else {
+                merge(object, &patch);
+            }
         }
     }
+    for object in objects.iter_mut().filter(|_| !kustomization.name_suffix.is_empty()) {
+        let name = object["metadata"]["name"].as_str().expect("it has a name").to_owned();
+        object["metadata"]["name"] = Value::String(name + &kustomization.name_suffix);
+    }
     objects
+}
+
+fn operate(object: &mut Value, operations: Value) {
+    for Operation { op, path, value } in Vec::<Operation>::deserialize(operations).unwrap() {
+        let (parent, last) = path.rsplit_once('/').expect("a path begins with a slash");
+        let parent = parent.split('/').skip(1).fold(&mut *object, |at, part| match at {
+            Value::Sequence(list) => &mut list[part.parse::<usize>().unwrap()],
+            at => at.get_mut(part).expect("the path leads somewhere"),
+        });
+        let members = parent.as_mapping_mut().expect("elements of lists are not added or replaced");
+        let there = members.insert(Value::String(last.to_owned()), value).is_some();
+        assert!(there || matches!(op, Op::Add), "{path} is replaced, and is not there");
+    }
 }
 
 /// Lists whose elements have names are merged by them, as those of a pod are.

@@ -84,7 +84,7 @@ fn no_pod_gets_what_it_does_not_need() {
     }
 }
 
-/// Images and the order of containers are kustomize's to say; all else is as it was looked at above.
+/// Images, generated names and the order of what has a name are kustomize's to say; all else is as it was looked at above.
 #[test]
 fn kubectl_builds_the_same_pods() {
     for folder in applied::kustomizations() {
@@ -93,9 +93,7 @@ fn kubectl_builds_the_same_pods() {
         let comparable = |mut pods: Vec<Pod>| {
             pods.sort_by(|one, other| one.object.cmp(&other.object));
             for pod in &mut pods {
-                let containers = pod.spec["containers"].as_sequence_mut().unwrap();
-                containers.sort_by_key(|container| container["name"].as_str().unwrap().to_owned());
-                without_generated_names(&mut pod.spec);
+                without_what_is_kustomizes(&mut pod.spec);
             }
             pods
         };
@@ -103,18 +101,22 @@ fn kubectl_builds_the_same_pods() {
     }
 }
 
-/// A generated ConfigMap's name gets its digest.
-fn without_generated_names(value: &mut Value) {
+/// A generated ConfigMap's name gets its digest, and what a patch adds comes first.
+fn without_what_is_kustomizes(value: &mut Value) {
     match value {
         Value::Mapping(map) => {
             for (key, below) in map {
                 match key.as_str() {
                     Some("configMap" | "configMapKeyRef") => below["name"] = Value::Null,
-                    _ => without_generated_names(below),
+                    Some("image") => *below = Value::Null,
+                    _ => without_what_is_kustomizes(below),
                 }
             }
         }
-        Value::Sequence(list) => list.iter_mut().for_each(without_generated_names),
+        Value::Sequence(list) => {
+            list.iter_mut().for_each(without_what_is_kustomizes);
+            list.sort_by_key(|item| item["name"].as_str().map(str::to_owned));
+        }
         _ => {}
     }
 }
