@@ -96,6 +96,10 @@ bench-images: setup ## wasm-image beside skopeo, oras, umoci, buildah and a bare
 faults: guest ## Everything dies in random order, 1000 faults for one proxy and for two; prints its seed
 	@scripts/faults --long
 
+.PHONY: test-reproducible
+test-reproducible: ## Build modules, programs and images again in another folder, and compare every byte
+	@scripts/test-reproducible
+
 .PHONY: fuzz
 fuzz: ## Foreign bytes, made by a fuzzer, 20 s a target (SECONDS_EACH=600 for a longer round)
 	@scripts/fuzz

@@ -158,6 +158,8 @@ arm64_emulator() {
 # path_flags: prints flags for rustc that keep this machine's paths out of what it builds.
 path_flags() {
     printf -- '--remap-path-prefix=%s/registry/src= --remap-path-prefix=%s=' "${CARGO_HOME:-$HOME/.cargo}" "$PWD"
+    # What build scripts made is in there, and looks as where it is in the checkout.
+    [[ -z ${CARGO_TARGET_DIR:-} ]] || printf -- ' --remap-path-prefix=%s=target' "$(realpath --canonicalize-missing -- "$CARGO_TARGET_DIR")"
 }
 
 # run_from_root [--emulator PROGRAM] ROOT PROGRAM ARG...: becomes a program of a Debian root, through that root's own dynamic
