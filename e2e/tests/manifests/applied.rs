@@ -165,7 +165,8 @@ fn merge(into: &mut Value, patch: &Value) {
     }
 }
 
-fn documents(text: &str) -> Vec<Value> {
+/// The documents of a YAML text.
+pub(crate) fn documents(text: &str) -> Vec<Value> {
     serde_yaml_ng::Deserializer::from_str(text)
         .map(|document| Value::deserialize(document).unwrap())
         .collect()

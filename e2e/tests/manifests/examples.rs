@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use e2e::manifest::Quantity;
 use e2e::{RUNTIME_HANDLER, demo};
-use serde::Deserialize;
 use serde_yaml_ng::Value;
+
+use crate::applied::{self, documents};
 
 const KUSTOMIZATION: &str = "kustomization.yaml";
 
@@ -29,26 +29,8 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-fn documents(text: &str) -> Vec<Value> {
-    serde_yaml_ng::Deserializer::from_str(text)
-        .map(|document| Value::deserialize(document).unwrap())
-        .collect()
-}
-
 fn read(path: &Path) -> Vec<Value> {
     documents(&std::fs::read_to_string(path).unwrap())
-}
-
-/// Every pod in an object, wherever it is: in a template, or in a Configuration's broker.
-fn pods(value: &Value, found: &mut Vec<Value>) {
-    if value.get("containers").is_some() {
-        found.push(value.clone());
-    }
-    match value {
-        Value::Mapping(mapping) => mapping.values().for_each(|value| pods(value, found)),
-        Value::Sequence(sequence) => sequence.iter().for_each(|value| pods(value, found)),
-        _ => {}
-    }
 }
 
 fn bytes(value: &Value) -> u64 {
@@ -98,10 +80,9 @@ fn every_object_has_labels_and_every_pod_is_restricted_with_requests_and_limits(
                     path.display()
                 );
             }
-            let mut found = Vec::new();
-            pods(&object, &mut found);
+            let found = applied::pods(std::slice::from_ref(&object));
             assert!(!found.is_empty(), "{} has no pod", path.display());
-            found.iter().for_each(|pod| check(pod, &path.display().to_string()));
+            found.iter().for_each(|pod| check(&pod.spec, &path.display().to_string()));
             seen.insert(object["kind"].as_str().unwrap().to_owned());
         }
     }
@@ -123,15 +104,9 @@ fn every_kustomization_says_instance_version_and_manager() {
 fn overlays_build_restricted_pods() {
     for path in files().iter().filter(|path| path.ends_with(KUSTOMIZATION)) {
         let folder = path.parent().unwrap();
-        // Not a node's business, so never required.
-        let Ok(output) = Command::new("kubectl").arg("kustomize").arg(folder).output() else { return };
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {said}", folder.display());
-        let mut found = Vec::new();
-        for object in documents(&String::from_utf8(output.stdout).unwrap()) {
-            pods(&object, &mut found);
-        }
+        let Some(objects) = applied::objects_by_kubectl(folder.to_str().unwrap()) else { return };
+        let found = applied::pods(&objects);
         assert!(!found.is_empty(), "{} has no pod", folder.display());
-        found.iter().for_each(|pod| check(pod, &folder.display().to_string()));
+        found.iter().for_each(|pod| check(&pod.spec, &folder.display().to_string()));
     }
 }

@@ -5,8 +5,9 @@ use std::process::Command;
 
 use e2e::demo;
 use e2e::manifest::DaemonSet;
-use serde::Deserialize;
 use serde_yaml_ng::Value;
+
+use crate::applied::documents;
 
 /// What OpenYurt calls its edge nodes: <https://github.com/openyurtio/openyurt/blob/master/pkg/projectinfo/projectinfo.go>
 const EDGE_WORKER: &str = "openyurt.io/is-edge-worker";
@@ -18,9 +19,7 @@ fn folder() -> PathBuf {
 }
 
 fn yaml(file: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(file).unwrap();
-    let documents = serde_yaml_ng::Deserializer::from_str(&text);
-    documents.map(|document| Value::deserialize(document).unwrap()).collect()
+    documents(&std::fs::read_to_string(file).unwrap())
 }
 
 fn one(file: &str) -> Value {
