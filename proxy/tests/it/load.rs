@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use akri_exchange::Device;
+use akri_exchange::{Device, RequestId};
 
-use crate::support::{Agent, Place, Process, Script, discover, eventually, program, requests};
+use crate::support::{Agent, Lists, Place, Process, Script, discover, eventually, program, requests};
 
-/// Updates in a row; `make faults` asks for more by LOAD_UPDATES.
+/// Updates in a row, unless LOAD_UPDATES says how many.
 const UPDATES: usize = 2_000;
 /// What may be added to the resident memory while nothing but the newest list has to be kept, in bytes.
 const FLAT: u64 = 8 << 20;
@@ -21,13 +21,10 @@ fn descriptors(proxy: &Process) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", proxy.id())).unwrap().count()
 }
 
-/// All updates come through or are skipped for a newer one, in order, and leave nothing behind: neither memory nor files.
-#[tokio::test]
-async fn thousands_of_updates_are_told_in_order_and_leave_nothing() {
-    let updates = std::env::var("LOAD_UPDATES").ok().and_then(|text| text.parse().ok()).unwrap_or(UPDATES);
-    let place = Place::new();
+/// A proxy of its own process, and a request that has its first list.
+async fn answered(place: &Place) -> (Agent, Process, Script, Lists, RequestId) {
     let mut agent = Agent::start(&place.akri());
-    let proxy = Process::start(program(&place).arg("serve"));
+    let proxy = Process::start(program(place).arg("serve"));
     let handler = Script::start(&place.exchange()).await;
     let endpoint = agent.registered().await.endpoint;
     let (mut lists, id) = tokio::join!(discover(&endpoint, "a: 1"), async {
@@ -36,6 +33,15 @@ async fn thousands_of_updates_are_told_in_order_and_leave_nothing() {
         id
     });
     lists.next().await;
+    (agent, proxy, handler, lists, id)
+}
+
+/// All updates come through or are skipped for a newer one, in order, and leave nothing behind: neither memory nor files.
+#[tokio::test]
+async fn thousands_of_updates_are_told_in_order_and_leave_nothing() {
+    let updates = std::env::var("LOAD_UPDATES").ok().and_then(|text| text.parse().ok()).unwrap_or(UPDATES);
+    let place = Place::new();
+    let (_agent, proxy, handler, mut lists, id) = answered(&place).await;
     let (memory, open) = (status(&proxy, "VmRSS") * 1024, descriptors(&proxy));
     let mut last = 0;
     for update in 1..=updates {
@@ -118,16 +124,7 @@ async fn a_hundred_configurations_come_and_go_and_nothing_stays() {
 #[tokio::test]
 async fn the_largest_lists_take_bounded_memory() {
     let place = Place::new();
-    let mut agent = Agent::start(&place.akri());
-    let proxy = Process::start(program(&place).arg("serve"));
-    let handler = Script::start(&place.exchange()).await;
-    let endpoint = agent.registered().await.endpoint;
-    let (mut lists, id) = tokio::join!(discover(&endpoint, "a: 1"), async {
-        let (id, _) = handler.request().await;
-        handler.list(id, &["0"]);
-        id
-    });
-    lists.next().await;
+    let (_agent, proxy, handler, mut lists, id) = answered(&place).await;
     let (before, mut most) = (status(&proxy, "VmRSS"), 0);
     for (what, list) in largest() {
         let devices = list.len();
