@@ -1,8 +1,8 @@
 //! A test's namespace, and the events in it.
 
 use futures_util::StreamExt;
-use k8s_openapi::api::core::v1::{Event, Namespace, ServiceAccount};
-use kube::api::{DeleteParams, PostParams};
+use k8s_openapi::api::core::v1::{Event, Namespace, Pod, ServiceAccount};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
@@ -29,10 +29,14 @@ pub(crate) async fn delete_namespace(cluster: &Cluster, name: &str) {
     let Some(namespace) = namespaces.get_opt(name).await.unwrap() else { return };
     namespaces.delete(name, &DeleteParams::default()).await.unwrap();
     let uid = namespace.uid().expect("the API server gave it one");
-    tokio::time::timeout(LIMIT, await_condition(namespaces, name, conditions::is_deleted(&uid)))
-        .await
-        .unwrap_or_else(|_| panic!("namespace {name} is not gone after {LIMIT:?}"))
-        .unwrap();
+    let gone = await_condition(namespaces.clone(), name, conditions::is_deleted(&uid));
+    let Ok(gone) = tokio::time::timeout(LIMIT, gone).await else {
+        let holds = namespaces.get_status(name).await.unwrap().status;
+        let pods: Api<Pod> = Api::namespaced(cluster.client(), name);
+        let pods: Vec<_> = pods.list(&ListParams::default()).await.unwrap().items;
+        panic!("namespace {name} is not gone after {LIMIT:?}: {holds:?}; its pods: {pods:?}");
+    };
+    gone.unwrap();
 }
 
 /// Waits for the event of this reason about this object; what it says.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::wait;
-use k8s_cri::v1::ContainerState;
+use k8s_cri::v1::{ContainerState, PodSandboxState};
 use kube::ResourceExt;
 use tokio::time::Instant;
 
@@ -70,12 +70,21 @@ async fn without_the_api_server_crashes_are_mended_all_the_same() {
         handler.restarted(&cluster, container, &container_of(&pod, container)).await;
     }
     handler.ready(&cluster).await;
+    // After an outage, client-go waits for up to a minute before it watches again: the pod that is deleted now, and the
+    // tests that follow, would wait for each watcher in turn.
+    cluster
+        .exec(&["systemctl", "restart", "kube-controller-manager", "kube-scheduler", "kubelet"])
+        .await
+        .unwrap();
     handler.remove(&cluster).await;
 }
 
 /// Waits until another container of that name runs, as containerd says it, for nobody else can be asked; its id.
 async fn running_again(cluster: &Cluster, namespace: &str, name: &str, before: &str) -> String {
-    let sandbox = sandboxes(cluster, namespace).await.pop().expect("the pod is there").id;
+    // An earlier pod of this namespace may not be cleared away yet.
+    let sandboxes = sandboxes(cluster, namespace).await;
+    let running = sandboxes.into_iter().find(|sandbox| sandbox.state() == PodSandboxState::SandboxReady);
+    let sandbox = running.expect("the pod is there").id;
     let mut cri = cluster.cri().await;
     wait::until(&format!("{name} runs again"), LIMIT, async || {
         let containers = cri.containers(&sandbox).await?;
