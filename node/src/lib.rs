@@ -6,6 +6,7 @@
 //!
 //! - Everything goes through one door, [`system::System`]: the files of a root, its programs, its containerd.
 //! - [`config`] reads containerd's configuration by meaning and changes it by text: what people wrote stays byte for byte.
+//! - [`on_host`] alone goes another way: it leaves a container for the host, and runs this very program there.
 //! - [`plan`] is pure: each distribution and each kind of containerd (the plain one, k3s, RKE2, MicroK8s) is a matter of
 //!   facts, which tests can make up.
 //!
@@ -18,6 +19,7 @@ pub mod doctor;
 pub mod facts;
 pub mod handler;
 pub mod invocation;
+pub mod on_host;
 pub mod options;
 pub mod plan;
 mod printable;

@@ -19,6 +19,7 @@ mod many;
 mod mistakes;
 mod namespace;
 mod openyurt;
+mod preparing;
 mod private;
 mod restarts;
 mod udev;

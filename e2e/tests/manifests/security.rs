@@ -13,12 +13,31 @@ const PROXY: [&str; 3] = ["hostPath /var/lib/akri, writable", "runAsNonRoot is n
 /// What both containers need beyond it where devices are udev's: its database, which nobody of us writes.
 const UDEV: &str = "hostPath /run/udev, read-only";
 
+/// What prepares a node is root there: nothing less restarts containerd.
+const PREPARER: &str = "DaemonSet/akri-wasm-node";
+const ROOT_ON_THE_NODE: [&str; 8] = [
+    "AppArmor Unconfined",
+    "SELinux type spc_t",
+    "allowPrivilegeEscalation is not false",
+    "capability SYS_ADMIN",
+    "capability SYS_CHROOT",
+    "capability SYS_PTRACE",
+    "runAsNonRoot is not true",
+    "runAsUser 0",
+];
+
 /// All that goes beyond the profile, and nothing else may.
 fn allowed(object: &str, containers: &[&str]) -> BTreeSet<String> {
     let mut allowed = BTreeSet::new();
+    if object == PREPARER {
+        allowed.extend(["hostNetwork", "hostPID"].map(|what| format!("pod: {what}")));
+    }
     for container in containers {
         if matches!(*container, "proxy" | "proxy-b") {
             allowed.extend(PROXY.map(|what| format!("{container}: {what}")));
+        }
+        if object == PREPARER && *container != "prepared" {
+            allowed.extend(ROOT_ON_THE_NODE.map(|what| format!("{container}: {what}")));
         }
         if object == "DaemonSet/akri-udev-wasm" {
             allowed.insert(format!("{container}: {UDEV}"));
@@ -52,6 +71,7 @@ fn every_pod_is_restricted_but_for_what_is_named() {
         ("runtimeclass", "DaemonSet/akri-debug-echo-wasm", &["handler", "proxy"]),
         ("runtimeclass/aot", "DaemonSet/akri-debug-echo-wasm", &["handler", "proxy"]),
         ("runtimeclass/debug-echo", "DaemonSet/akri-debug-echo-wasm", &["handler", "proxy"]),
+        ("runtimeclass/node", PREPARER, &["apply", "doctor", "prepared"]),
         ("runtimeclass/ha", "DaemonSet/akri-debug-echo-wasm", &["handler", "proxy", "proxy-b"]),
         ("runtimeclass/udev", "DaemonSet/akri-udev-wasm", &["handler", "proxy"]),
     ];

@@ -1,7 +1,9 @@
 //! Labels the node, so that a RuntimeClass can schedule by it.
 
+use std::path::Path;
 use std::str::FromStr;
 
+use crate::facts::Kind;
 use crate::handler::HandlerName;
 use crate::invocation::Invocation;
 use crate::spec;
@@ -45,17 +47,44 @@ impl FromStr for NodeName {
 
 /// Says in Kubernetes that this node runs that runtime.
 ///
+/// As whom `KUBECONFIG` says; else as the node's kubelet, where its kubeconfig is, for a kubelet may label its own node and no
+/// other (NodeRestriction); else as whoever kubectl takes by itself.
+///
 /// # Errors
 /// With what kubectl says.
-pub fn label(system: &dyn System, node: &NodeName, handler: &HandlerName) -> Result<String, LabelError> {
+pub fn label(
+    system: &dyn System,
+    kind: Kind,
+    node: &NodeName,
+    handler: &HandlerName,
+) -> Result<String, LabelError> {
     let label = format!("{}={handler}", spec::NODE_LABEL);
-    let command = Invocation::look("kubectl", &["label", "node", &node.0, &label, "--overwrite"]);
+    let (program, first, kubelet) = kubectl(kind);
+    let mut command = Invocation::look(program, first);
+    if std::env::var_os("KUBECONFIG").is_none() && system.tree().exists(Path::new(kubelet)) {
+        command = command.and(&["--kubeconfig", kubelet]);
+    }
+    let command = command.and(&["label", "node", &node.0, &label, "--overwrite"]);
     let why = match system.run(&command) {
         Ok(ran) if ran.succeeded() => return Ok(label),
         Ok(ran) => ran.complaint(),
         Err(error) => error.to_string(),
     };
     Err(LabelError::Kubectl { command: command.to_string(), why })
+}
+
+/// Who brings which kubectl along, with its first arguments, and where the kubelet's kubeconfig is.
+/// <https://docs.k3s.io/cluster-access>, <https://docs.rke2.io/cluster_access>,
+/// <https://kubernetes.io/docs/setup/best-practices/certificates/>
+fn kubectl(kind: Kind) -> (&'static str, &'static [&'static str], &'static str) {
+    match kind {
+        Kind::Plain => ("kubectl", &[], "/etc/kubernetes/kubelet.conf"),
+        Kind::K3s => ("k3s", &["kubectl"], "/var/lib/rancher/k3s/agent/kubelet.kubeconfig"),
+        Kind::Rke2 => {
+            ("/var/lib/rancher/rke2/bin/kubectl", &[], "/var/lib/rancher/rke2/agent/kubelet.kubeconfig")
+        }
+        Kind::MicroK8s => ("microk8s", &["kubectl"], "/var/snap/microk8s/current/credentials/kubelet.config"),
+    }
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ fn dry_runs_change_nothing() {
 
 #[test]
 fn help_and_completions() {
-    for command in ["plan", "apply", "doctor", "uninstall"] {
+    for command in ["plan", "apply", "doctor", "uninstall", "on-host"] {
         let ran = Command::new(env!("CARGO_BIN_EXE_wasm-node")).args([command, "--help"]).output().unwrap();
         let said = String::from_utf8_lossy(&ran.stdout).into_owned();
         assert!(said.contains("Example") && said.contains("Exit codes"), "{said}");

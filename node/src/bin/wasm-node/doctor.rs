@@ -25,8 +25,14 @@ pub(crate) struct Args {
     dry_run: bool,
 
     /// After success, label this node by kubectl, for a RuntimeClass to schedule by
+    ///
+    /// As KUBECONFIG says; without it by the kubelet's own kubeconfig, where there is one.
     #[arg(long, value_name = "NODE", conflicts_with = "dry_run")]
     label: Option<NodeName>,
+
+    /// Exit with 0 where wasm runs, even with warnings: for an init container
+    #[arg(long)]
+    accept_warnings: bool,
 
     /// How the result is printed
     #[arg(long = "output", short, value_enum, default_value_t)]
@@ -37,7 +43,7 @@ const HELP: &str = "\
 Examples:
   wasm-node doctor
   wasm-node doctor -o json | jq '.findings[] | select(.severity != \"ok\")'
-  KUBECONFIG=/etc/kubernetes/kubelet.conf wasm-node doctor --label edge-1
+  wasm-node doctor --label edge-1
 
 Exit codes: 0 all is well, 1 wasm does not run or something failed, 2 usage, 3 wasm runs, and there are warnings";
 
@@ -53,12 +59,13 @@ impl Args {
         let severity = report.severity();
         self.output.print(&report)?;
         if let Some(node) = self.label.as_ref().filter(|_| severity < Severity::Error) {
-            let label =
-                label(&system, node, &options.handler).context("the node runs wasm, but is not labelled")?;
+            let label = label(&system, facts.layout.kind, node, &options.handler)
+                .context("the node runs wasm, but is not labelled")?;
             eprintln!("==> labelled: {label}");
         }
         Ok(match severity {
             Severity::Ok => ExitCode::SUCCESS,
+            Severity::Warning if self.accept_warnings => ExitCode::SUCCESS,
             Severity::Warning => ExitCode::from(ATTENTION),
             Severity::Error => ExitCode::FAILURE,
         })

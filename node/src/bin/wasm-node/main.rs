@@ -4,6 +4,7 @@ mod apply;
 mod completions;
 mod doctor;
 mod node;
+mod on_host;
 mod output;
 mod plan;
 mod uninstall;
@@ -41,6 +42,7 @@ enum Command {
     Apply(apply::Args),
     Doctor(doctor::Args),
     Uninstall(uninstall::Args),
+    OnHost(on_host::Args),
     Completions(completions::Args),
 }
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Apply(args) => args.run(),
         Command::Doctor(args) => args.run(),
         Command::Uninstall(args) => args.run(),
+        Command::OnHost(args) => args.run(),
         Command::Completions(args) => args.run(),
     };
     match outcome {
