@@ -10,11 +10,11 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use image_peers::large::{Noise, peak, write_program};
 use image_peers::{DockerRegistry, Guard};
 
 /// Pairs for each figure.
@@ -229,13 +229,16 @@ impl Bench {
     /// Peak resident memory of each command with one blob of a gigabyte.
     fn memory(&self, registry: &DockerRegistry) {
         let binary = self.path("large");
-        large_binary(&binary);
+        write_program(&binary, LARGE).unwrap();
         let layout = self.path("large-layout");
         let reference = format!("{}/large:v1", registry.address);
         println!(
             "\npeak memory with a file of 1 GiB (bytes that gzip cannot shrink), maximum resident set of the process"
         );
-        let show = |what: &str, args: &[&str]| println!("  {what:<24} {:>6.1} MB", peak(args) as f64 / 1e6);
+        let show = |what: &str, args: &[&str]| {
+            let mut command = Command::new(WASM_IMAGE);
+            println!("  {what:<24} {:>6.1} MB", peak(command.args(args)).unwrap() as f64 / 1e6);
+        };
         show(
             "build",
             &["build", "--native", text(&binary), "--tag", "localhost/large:v1", "--output", text(&layout)],
@@ -305,83 +308,18 @@ fn run(program: &Path, args: &[&str]) -> String {
     String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 
-/// The most memory that the command had resident, in bytes.
-fn peak(args: &[&str]) -> u64 {
-    let mut child =
-        Command::new(WASM_IMAGE).args(args).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    let status = PathBuf::from(format!("/proc/{}/status", child.id()));
-    let mut most = 0;
-    // The kernel keeps the maximum itself; looked at until the end, for afterwards it is gone.
-    while child.try_wait().unwrap().is_none() {
-        let said = fs::read_to_string(&status).unwrap_or_default();
-        let kib = said.lines().find_map(|line| {
-            line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
-        });
-        most = most.max(kib.unwrap_or(0) * 1024);
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    assert!(child.wait().unwrap().success(), "{args:?}");
-    most
-}
-
 /// A valid module whose data is half repeated and half not, as code is for a compressor.
 fn module_of(length: usize) -> Vec<u8> {
     let mut noise = Noise(7);
     let mut data = String::with_capacity(length * 3);
     for number in 0..length {
-        let byte = if number % 2 == 0 { 0x20 } else { noise.next() };
+        let byte = if number % 2 == 0 { 0x20 } else { noise.byte() };
         data.push_str(&format!("\\{byte:02x}"));
     }
     wat::parse_str(format!(
         r#"(module (memory (export "memory") 64) (func (export "_start")) (data (i32.const 0) "{data}"))"#
     ))
     .unwrap()
-}
-
-/// A static executable by its header, with a gigabyte of noise behind it.
-fn large_binary(path: &Path) {
-    let mut file = std::io::BufWriter::new(fs::File::create(path).unwrap());
-    let mut header = b"\x7fELF\x02\x01\x01".to_vec();
-    header.resize(16, 0);
-    header.extend(2u16.to_le_bytes());
-    header.extend(62u16.to_le_bytes());
-    header.extend(1u32.to_le_bytes());
-    for word in [0x40_1000u64, 64, 0] {
-        header.extend(word.to_le_bytes());
-    }
-    header.extend(0u32.to_le_bytes());
-    for short in [64u16, 56, 1, 64, 0, 0] {
-        header.extend(short.to_le_bytes());
-    }
-    header.extend(1u32.to_le_bytes());
-    header.extend(4u32.to_le_bytes());
-    for word in [120u64, 0, 0, 1, 0, 1] {
-        header.extend(word.to_le_bytes());
-    }
-    file.write_all(&header).unwrap();
-    let mut noise = Noise(11);
-    let mut block = vec![0; 1 << 20];
-    for _ in 0..LARGE >> 20 {
-        block.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&noise.word().to_le_bytes()));
-        file.write_all(&block).unwrap();
-    }
-    file.into_inner().unwrap().set_permissions(fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-/// Numbers without a pattern that gzip would find (xorshift64*).
-struct Noise(u64);
-
-impl Noise {
-    fn word(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn next(&mut self) -> u8 {
-        self.word().to_le_bytes()[7]
-    }
 }
 
 /// All that a layout's image consists of, ready to be sent.

@@ -1,6 +1,8 @@
 //! Debian's docker-registry, the reference implementation, for one test or measurement: its files, and a process on a free
 //! loopback port. With TLS by a CA of its own and a password, or without.
 
+pub mod large;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead, BufReader};

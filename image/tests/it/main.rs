@@ -16,6 +16,7 @@ mod formats;
 mod held;
 mod hostile;
 mod hostile_layers;
+mod memory;
 mod modules;
 mod native;
 mod registry;
