@@ -1,10 +1,12 @@
 //! `answers/<id>.json`: the full device list of a job, or why there is none.
 
+use std::convert::Infallible;
+
 use serde::{Deserialize, Serialize};
 
-use crate::invalid::{at_most, cut, probe_protocol};
+use crate::invalid::{at_most, cut};
 use crate::json::Writer;
-use crate::{Device, Invalid, PROTOCOL, RequestId, limits};
+use crate::{Device, Invalid, PROTOCOL, RequestId, Stopped, bounded, limits};
 
 /// A handler's answer to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +32,14 @@ pub struct Failure {
     /// Whose fault it is.
     pub kind: FailureKind,
     /// For people: what is wrong and what to do.
+    #[serde(deserialize_with = "bounded::text::<{ limits::MESSAGE_BYTES }, _>")]
     pub message: String,
     /// Which field of the details is at fault, as a path (`udevRules[2]`), where one is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::optional_text::<{ limits::MESSAGE_BYTES }, _>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub field: Option<String>,
     /// How often in a row the handler crashed over this request; the SDK waits longer each time.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -48,13 +55,6 @@ pub enum FailureKind {
     /// The world's, or the handler's own: it may work later.
     #[serde(other)]
     Unavailable,
-}
-
-#[derive(Deserialize)]
-struct Incoming {
-    id: RequestId,
-    devices: Option<Vec<Device>>,
-    error: Option<Failure>,
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -75,21 +75,17 @@ impl Answer {
     /// Reads and checks an answer; `id` is the one in its file name.
     pub fn parse(bytes: &[u8], id: RequestId) -> Result<Self, Invalid> {
         at_most("an answer in bytes", bytes.len(), limits::ANSWER_BYTES)?;
-        probe_protocol(bytes)?;
-        let incoming: Incoming = serde_json::from_slice(bytes)?;
-        if incoming.id != id {
-            return Err(Invalid::Id { found: incoming.id.to_string() });
-        }
-        let outcome = match (incoming.devices, incoming.error) {
-            (Some(devices), None) => {
-                at_most("devices in an answer", devices.len(), limits::DEVICES)?;
-                devices.iter().try_for_each(Device::check)?;
-                Outcome::Devices(devices)
-            }
-            (None, Some(failure)) => Outcome::Failed(failure.readable()),
-            _ => return Err(Invalid::Outcome),
+        let mut devices = Vec::new();
+        let mut keep = |device| {
+            devices.push(device);
+            Ok::<_, Infallible>(())
         };
-        Ok(Self { id, outcome })
+        let failure = match Self::read(|| serde_json::Deserializer::from_slice(bytes), id, &mut keep) {
+            Ok(failure) => failure,
+            Err(Stopped::Invalid(invalid)) => return Err(invalid),
+            Err(Stopped::Untaken(never)) => match never {},
+        };
+        Ok(Self { id, outcome: failure.map_or(Outcome::Devices(devices), Outcome::Failed) })
     }
 
     /// The bytes of an answer file.
@@ -144,7 +140,7 @@ impl Failure {
         });
     }
 
-    fn readable(mut self) -> Self {
+    pub(crate) fn readable(mut self) -> Self {
         self.message = readable(&self.message);
         self.field = self.field.as_deref().map(readable);
         self

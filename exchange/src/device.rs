@@ -6,21 +6,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::invalid::at_most;
 use crate::json::{Writer, has_control};
-use crate::{Invalid, limits};
+use crate::{Invalid, bounded, limits};
 
 /// One discovered device. Field for field the `Device` of Akri's discovery protocol.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// What tells this device from the handler's others; the agent makes the Instance's name from its hash.
+    #[serde(deserialize_with = "bounded::text::<{ limits::DEVICE_ID_BYTES }, _>")]
     pub id: String,
     /// Environment variables of the brokers.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "bounded::properties", skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
     /// Host directories and files that brokers get.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::list::<{ limits::MOUNTS }, _, _>",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub mounts: Vec<Mount>,
     /// Device nodes that brokers get.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::list::<{ limits::MOUNTS }, _, _>",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub device_specs: Vec<DeviceSpec>,
 }
 
@@ -28,8 +37,10 @@ pub struct Device {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// Absolute path in the broker.
+    #[serde(deserialize_with = "bounded::text::<{ limits::PATH_BYTES }, _>")]
     pub container_path: String,
     /// Absolute path on the node.
+    #[serde(deserialize_with = "bounded::text::<{ limits::PATH_BYTES }, _>")]
     pub host_path: String,
     /// Whether the broker may only read it. Read-only where the handler does not say.
     #[serde(default = "yes")]
@@ -40,10 +51,13 @@ pub struct Mount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceSpec {
     /// Absolute path in the broker.
+    #[serde(deserialize_with = "bounded::text::<{ limits::PATH_BYTES }, _>")]
     pub container_path: String,
     /// Absolute path on the node.
+    #[serde(deserialize_with = "bounded::text::<{ limits::PATH_BYTES }, _>")]
     pub host_path: String,
     /// Some of `r` (read), `w` (write), `m` (mknod), each at most once.
+    #[serde(deserialize_with = "bounded::text::<{ limits::PATH_BYTES }, _>")]
     pub permissions: String,
 }
 
@@ -96,6 +110,14 @@ impl Device {
         });
     }
 
+    /// Bytes of all its texts.
+    fn bytes(&self) -> usize {
+        let properties = self.properties.iter().map(|(name, value)| name.len() + value.len());
+        let mounts = self.mounts.iter().map(|mount| mount.container_path.len() + mount.host_path.len());
+        let specs = self.device_specs.iter().map(|spec| spec.container_path.len() + spec.host_path.len());
+        self.id.len() + properties.chain(mounts).chain(specs).sum::<usize>()
+    }
+
     /// Checks form and bounds; *what* a handler may hand out is the proxy's policy, not this.
     pub fn check(&self) -> Result<(), Invalid> {
         at_most("a device id in bytes", self.id.len(), limits::DEVICE_ID_BYTES)?;
@@ -110,6 +132,7 @@ impl Device {
                 return Err(Invalid::text("the value of property", name, "no NUL"));
             }
         }
+        at_most("a device in bytes", self.bytes(), limits::DEVICE_BYTES)?;
         at_most("mounts of a device", self.mounts.len(), limits::MOUNTS)?;
         at_most("device nodes of a device", self.device_specs.len(), limits::MOUNTS)?;
         for Mount { container_path, host_path, .. } in &self.mounts {

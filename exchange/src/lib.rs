@@ -15,6 +15,7 @@
 
 mod answer;
 mod base64;
+mod bounded;
 mod device;
 mod hello;
 mod invalid;
@@ -23,6 +24,7 @@ pub mod layout;
 pub mod limits;
 mod name;
 mod properties;
+mod reading;
 mod request;
 mod request_id;
 mod wake;
@@ -33,6 +35,7 @@ pub use hello::Hello;
 pub use invalid::Invalid;
 pub use name::{HandlerName, InputName};
 pub use properties::{Properties, PropertyValue};
+pub use reading::Stopped;
 pub use request::Request;
 pub use request_id::RequestId;
 pub use wake::Wake;

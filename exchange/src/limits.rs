@@ -12,6 +12,8 @@ pub const INPUT_BYTES: usize = 64 * 1024;
 pub const REQUESTS: usize = 1024;
 /// Devices in one answer. The agent hashes ids to three bytes: beyond this a collision is all but certain.
 pub const DEVICES: usize = 10_000;
+/// Bytes of all texts of a device. Its Instance is one object of etcd, which takes none above 1.5 MiB.
+pub const DEVICE_BYTES: usize = 1024 * 1024;
 /// Bytes of a device id.
 pub const DEVICE_ID_BYTES: usize = 1024;
 /// Properties of one device, or of one request. They become environment variables of a broker.
@@ -25,7 +27,7 @@ pub const MOUNTS: usize = 64;
 /// Bytes of a path: Linux's PATH_MAX.
 pub const PATH_BYTES: usize = 4096;
 /// Bytes of an error message; a longer one is cut, not refused.
-pub const MESSAGE_BYTES: usize = 4096;
+pub const MESSAGE_BYTES: usize = 1024;
 /// Longest re-scan interval: a day, in milliseconds.
 pub const RESCAN_MS: u64 = 24 * 60 * 60 * 1000;
 /// Longest grace time of removals: an hour, in milliseconds.

@@ -5,7 +5,8 @@
 //!
 //! The map, in the direction in which data flows:
 //! - `exchange/`: the directory; its `hub` task owns jobs and the handler's state;
-//! - `accept`, `stream`, `service`: what the agent sees of a job; `slot`, `registration`: how it finds us;
+//! - `accept`, `grpc`, `service`, `stream`: what the agent sees of a job; `slot`, `registration`: how it finds us;
+//! - `list`, `room`: the one form in which lists are held, and how much of it there may be;
 //! - `state`: what is known, in one place; `health`, `metrics`, `http`: who reads it;
 //! - `serve`: puts these together; `commands/`: one file for each command of the program;
 //! - `agent`: the other side, played: for `akri-proxy discover`;
@@ -22,9 +23,11 @@ mod clock;
 mod commands;
 pub mod details;
 mod exchange;
+mod grpc;
 pub mod health;
 mod http;
 mod inotify;
+mod list;
 mod lock;
 pub mod logging;
 mod metrics;
@@ -33,6 +36,7 @@ pub mod policy;
 mod random;
 mod registration;
 mod removals;
+mod room;
 mod serve;
 mod service;
 pub mod shutdown;

@@ -10,33 +10,28 @@
 
 tonic::include_proto!("v0");
 
-impl From<&akri_exchange::Device> for Device {
-    fn from(device: &akri_exchange::Device) -> Self {
+impl From<akri_exchange::Device> for Device {
+    fn from(device: akri_exchange::Device) -> Self {
+        let akri_exchange::Device { id, properties, mounts, device_specs } = device;
         Self {
-            id: device.id.clone(),
-            properties: device.properties.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            mounts: device.mounts.iter().map(Mount::from).collect(),
-            device_specs: device.device_specs.iter().map(DeviceSpec::from).collect(),
+            id,
+            properties,
+            mounts: mounts.into_iter().map(Mount::from).collect(),
+            device_specs: device_specs.into_iter().map(DeviceSpec::from).collect(),
         }
     }
 }
 
-impl From<&akri_exchange::Mount> for Mount {
-    fn from(mount: &akri_exchange::Mount) -> Self {
-        Self {
-            container_path: mount.container_path.clone(),
-            host_path: mount.host_path.clone(),
-            read_only: mount.read_only,
-        }
+impl From<akri_exchange::Mount> for Mount {
+    fn from(mount: akri_exchange::Mount) -> Self {
+        let akri_exchange::Mount { container_path, host_path, read_only } = mount;
+        Self { container_path, host_path, read_only }
     }
 }
 
-impl From<&akri_exchange::DeviceSpec> for DeviceSpec {
-    fn from(spec: &akri_exchange::DeviceSpec) -> Self {
-        Self {
-            container_path: spec.container_path.clone(),
-            host_path: spec.host_path.clone(),
-            permissions: spec.permissions.clone(),
-        }
+impl From<akri_exchange::DeviceSpec> for DeviceSpec {
+    fn from(spec: akri_exchange::DeviceSpec) -> Self {
+        let akri_exchange::DeviceSpec { container_path, host_path, permissions } = spec;
+        Self { container_path, host_path, permissions }
     }
 }

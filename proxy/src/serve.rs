@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 use tonic::transport::Server;
 
 use crate::exchange::{Hub, HubConfig, HubHandle};
+use crate::grpc::DiscoveryServer;
 use crate::metrics::Metrics;
 use crate::pb::RegisterDiscoveryHandlerRequest;
-use crate::pb::discovery_handler_server::DiscoveryHandlerServer;
 use crate::policy::Policy;
 use crate::registration::{self, Registrar};
 use crate::service::Service;
@@ -234,7 +234,7 @@ async fn discovery(
         state.name = Some(name.to_string());
         state.endpoint = Some(endpoint.clone());
     });
-    let service = DiscoveryHandlerServer::new(Service {
+    let service = DiscoveryServer::new(Service {
         hub,
         shared: shared.clone(),
         metrics,

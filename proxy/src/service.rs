@@ -1,19 +1,18 @@
-//! Akri's `DiscoveryHandler` service: from a Discover to a stream of lists. The only place that speaks in gRPC statuses.
+//! Akri's `DiscoveryHandler` service: from a Discover to a stream of lists, or the status that says why there is none.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use akri_exchange::Properties;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 use tracing::Instrument;
 
 use crate::exchange::{self, HubHandle};
 use crate::metrics::Metrics;
 use crate::pb;
-use crate::pb::discovery_handler_server::DiscoveryHandler;
 use crate::shutdown::Shutdown;
 use crate::state::Shared;
-use crate::stream::{self, StreamConfig};
+use crate::stream::{self, Lists, StreamConfig};
 
 /// Answers Discover by the hub's jobs.
 #[derive(Debug)]
@@ -27,15 +26,10 @@ pub(crate) struct Service {
     pub(crate) shutdown: Shutdown,
 }
 
-#[tonic::async_trait]
-impl DiscoveryHandler for Service {
-    type DiscoverStream = stream::Lists;
-
-    async fn discover(
-        &self,
-        request: Request<pb::DiscoverRequest>,
-    ) -> Result<Response<Self::DiscoverStream>, Status> {
-        let pb::DiscoverRequest { discovery_details, discovery_properties } = request.into_inner();
+impl Service {
+    /// Joins or begins the job of a request, and gives its lists.
+    pub(crate) async fn discover(&self, request: pb::DiscoverRequest) -> Result<Lists, Status> {
+        let pb::DiscoverRequest { discovery_details, discovery_properties } = request;
         let properties: Properties =
             discovery_properties.into_iter().map(|(name, data)| (name, data.vec)).collect();
         let request = exchange::request(discovery_details, properties);
@@ -55,11 +49,11 @@ impl DiscoveryHandler for Service {
             }
             if let Some(failure) = &subscription.view.borrow().invalid {
                 tracing::warn!(%failure, "the handler refuses the details");
-                return Err(Status::invalid_argument(failure.to_string()));
+                return Err(Status::invalid_argument(&**failure));
             }
             let (streams, shared) = (self.streams.clone(), self.shared.clone());
             let (metrics, shutdown) = (self.metrics.clone(), self.shutdown.clone());
-            Ok(Response::new(stream::lists(subscription, streams, shared, metrics, shutdown)))
+            Ok(stream::lists(subscription, streams, shared, metrics, shutdown))
         }
         .instrument(span)
         .await

@@ -106,7 +106,7 @@ pub struct JobState {
     /// Devices that the agent was told of; absent before the first list.
     pub devices: Option<usize>,
     /// The handler's last failure, if it has not given a list since.
-    pub error: Option<String>,
+    pub error: Option<Arc<str>>,
 }
 
 /// How long after a registration the proxy is ready: the time in which the agent opens its streams.

@@ -8,17 +8,16 @@ use akri_exchange::RequestId;
 use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
-use tonic::Status;
 
 use crate::clock;
 use crate::exchange::Subscription;
+use crate::list::List;
 use crate::metrics::Metrics;
-use crate::pb;
 use crate::shutdown::Shutdown;
 use crate::state::Shared;
 
 /// Full lists, one after the other.
-pub(crate) type Lists = Pin<Box<dyn Stream<Item = Result<pb::DiscoverResponse, Status>> + Send>>;
+pub(crate) type Lists = Pin<Box<dyn Stream<Item = Arc<List>> + Send>>;
 
 /// How streams repeat themselves.
 #[derive(Clone, Debug)]
@@ -69,7 +68,7 @@ struct Telling {
     config: Arc<StreamConfig>,
     counted: Counted,
     metrics: Metrics,
-    last: Option<Arc<pb::DiscoverResponse>>,
+    last: Option<Arc<List>>,
     first_at: Option<Instant>,
     repeated: usize,
 }
@@ -94,14 +93,14 @@ pub(crate) fn lists(
     };
     let lists = unfold(telling, async |mut telling| {
         let list = telling.next().await?;
-        Some((Ok(Arc::unwrap_or_clone(list)), telling))
+        Some((list, telling))
     });
     Box::pin(lists.take_until(async move { shutdown.begun().await }))
 }
 
 impl Telling {
     /// Waits for the next list to tell. `None` when the hub is gone, which is when the proxy leaves.
-    async fn next(&mut self) -> Option<Arc<pb::DiscoverResponse>> {
+    async fn next(&mut self) -> Option<Arc<List>> {
         loop {
             let list = self.subscription.view.borrow_and_update().list.clone();
             let news = match (&list, &self.last) {

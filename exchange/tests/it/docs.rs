@@ -54,7 +54,7 @@ fn every_golden_file_is_shown() {
 fn every_limit_has_its_row() {
     let page = page();
     let limits = constants!(limits: HELLO_BYTES, REQUEST_BYTES, ANSWER_BYTES, INPUT_BYTES, REQUESTS, DEVICES,
-        DEVICE_ID_BYTES, PROPERTIES, PROPERTY_NAME_BYTES, PROPERTY_VALUE_BYTES, MOUNTS, PATH_BYTES, MESSAGE_BYTES,
+        DEVICE_BYTES, DEVICE_ID_BYTES, PROPERTIES, PROPERTY_NAME_BYTES, PROPERTY_VALUE_BYTES, MOUNTS, PATH_BYTES, MESSAGE_BYTES,
         RESCAN_MS, REMOVAL_GRACE_MS, HELLO_TEXT_BYTES);
     for (name, value) in limits {
         let row = format!("| `{name}` | {value} | ");

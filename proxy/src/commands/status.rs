@@ -1,11 +1,12 @@
 //! `akri-proxy status`.
 
+use std::convert::Infallible;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use akri_exchange::{Answer, Hello, Outcome, layout, limits};
+use akri_exchange::{Answer, Hello, RequestId, Stopped, layout, limits};
 use anyhow::{Context, bail};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
@@ -116,15 +117,28 @@ fn read(exchange: &std::path::Path) -> anyhow::Result<State> {
     for name in names {
         let Some(id) = layout::request_id(&name) else { continue };
         let mut job = JobState { id: id.to_string(), ..JobState::default() };
-        let answer = dir.read(&answers, &name, limits::ANSWER_BYTES).map_err(anyhow::Error::from);
-        match answer.and_then(|bytes| Ok(Answer::parse(&bytes.unwrap_or_default(), id)?.outcome)) {
-            Ok(Outcome::Devices(devices)) => job.devices = Some(devices.len()),
-            Ok(Outcome::Failed(failure)) => job.error = Some(failure.to_string()),
-            Err(error) => job.error = Some(format!("{error:#}")),
+        match dir.read(&answers, &name, limits::ANSWER_BYTES) {
+            Ok(bytes) => count(&bytes.unwrap_or_default(), id, &mut job),
+            Err(error) => job.error = Some(error.to_string().into()),
         }
         state.jobs.push(job);
     }
     Ok(state)
+}
+
+/// How many devices an answer has, or why it has none. They are counted, not kept: this runs within the proxy's limit of memory.
+fn count(bytes: &[u8], id: RequestId, job: &mut JobState) {
+    let mut devices = 0;
+    let one_more = |_| {
+        devices += 1;
+        Ok::<_, Infallible>(())
+    };
+    match Answer::read(|| serde_json::Deserializer::from_slice(bytes), id, one_more) {
+        Ok(None) => job.devices = Some(devices),
+        Ok(Some(failure)) => job.error = Some(failure.to_string().into()),
+        Err(Stopped::Invalid(invalid)) => job.error = Some(invalid.to_string().into()),
+        Err(Stopped::Untaken(never)) => match never {},
+    }
 }
 
 fn show(out: &mut impl Write, state: &State) -> std::io::Result<()> {
@@ -153,7 +167,7 @@ fn show(out: &mut impl Write, state: &State) -> std::io::Result<()> {
             job.id[..12.min(job.id.len())].to_owned(),
             job.streams.to_string(),
             devices,
-            job.error.clone().unwrap_or_default(),
+            job.error.as_deref().unwrap_or_default().to_owned(),
         ]
     });
     table(out, ["JOB", "STREAMS", "DEVICES", "LAST ERROR"], jobs.collect())

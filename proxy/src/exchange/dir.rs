@@ -86,8 +86,13 @@ impl ExchangeDir {
         Ok(openat(parent, name, flags, Mode::empty())?)
     }
 
-    /// Reads a file in a folder. `None` where there is none.
-    pub(crate) fn read(&self, folder: impl AsFd, name: &str, limit: usize) -> io::Result<Option<Vec<u8>>> {
+    /// Opens a file in a folder for reading, and says how large it is now. `None` where there is none.
+    pub(crate) fn open_file(
+        &self,
+        folder: impl AsFd,
+        name: &str,
+        limit: usize,
+    ) -> io::Result<Option<(File, usize)>> {
         // Not blocking, for a FIFO would otherwise hold the proxy up; not controlling, for it may be a terminal.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match openat(folder, name, flags, Mode::empty()) {
@@ -100,14 +105,16 @@ impl ExchangeDir {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(io::Error::other("it is not a regular file"));
         }
-        let too_large = || io::Error::other(format!("it is larger than {limit} bytes"));
-        if u64::try_from(stat.st_size).unwrap_or(u64::MAX) > limit as u64 {
-            return Err(too_large());
+        match usize::try_from(stat.st_size) {
+            Ok(size) if size <= limit => Ok(Some((file.into(), size))),
+            _ => Err(too_large(limit)),
         }
-        let mut bytes = Vec::with_capacity(stat.st_size.try_into().unwrap_or_default());
-        // One byte more than allowed: a file that grows while it is read is noticed, and not followed.
-        File::from(file).take(limit as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() > limit { Err(too_large()) } else { Ok(Some(bytes)) }
+    }
+
+    /// Reads a file in a folder. `None` where there is none.
+    pub(crate) fn read(&self, folder: impl AsFd, name: &str, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        let Some((file, size)) = self.open_file(folder, name, limit)? else { return Ok(None) };
+        read_all(&file, size, limit).map(Some)
     }
 
     /// Writes a file whole, for the handler to read: a reader sees all of it or none.
@@ -234,6 +241,18 @@ impl ExchangeDir {
         // Only folders hand their group on.
         (0o600 | group << 3 | world | execute) | if execute == 0 { 0 } else { setgid }
     }
+}
+
+/// Reads a file that was `size` bytes large when it was opened.
+pub(super) fn read_all(file: &File, size: usize, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(size);
+    // One byte more than allowed: a file that grows while it is read is noticed, and not followed.
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > limit { Err(too_large(limit)) } else { Ok(bytes) }
+}
+
+pub(super) fn too_large(limit: usize) -> io::Error {
+    io::Error::other(format!("it is larger than {limit} bytes"))
 }
 
 #[cfg(test)]

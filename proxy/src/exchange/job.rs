@@ -3,24 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use akri_exchange::{Device, Failure, FailureKind};
-use prost::Message;
+use akri_exchange::{Failure, FailureKind};
 use tokio::sync::watch;
 
-use crate::akri::MAX_RESPONSE_BYTES;
-use crate::pb;
+use crate::list::{Draft, List};
 use crate::removals::Removals;
-
-/// Bytes that the protobuf of a list may have: the agent's limit, less what gRPC adds.
-pub(crate) const MAX_LIST_BYTES: usize = MAX_RESPONSE_BYTES - 1024;
+use crate::room::Room;
 
 /// What the streams of a job see.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     /// The list to tell the agent; `None` until there is one.
-    pub(crate) list: Option<Arc<pb::DiscoverResponse>>,
+    pub(crate) list: Option<Arc<List>>,
     /// The handler refuses the details, and never had a list for them.
-    pub(crate) invalid: Option<Failure>,
+    pub(crate) invalid: Option<Arc<str>>,
 }
 
 impl View {
@@ -42,7 +38,7 @@ pub(crate) struct Job {
     /// Since when an answer is awaited; `None` when the handler owes none.
     pub(crate) awaited: Option<Instant>,
     /// The handler's last failure, cleared by the next list.
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<Arc<str>>,
 }
 
 impl Job {
@@ -57,26 +53,27 @@ impl Job {
 
     /// How many devices the agent is told of; `None` where it was told nothing yet.
     pub(crate) fn devices(&self) -> Option<usize> {
-        self.view.borrow().list.as_ref().map(|list| list.devices.len())
+        self.view.borrow().list.as_ref().map(|list| list.devices())
+    }
+
+    /// Bytes of the list that the agent is told.
+    pub(crate) fn bytes(&self) -> usize {
+        self.view.borrow().list.as_ref().map_or(0, |list| list.bytes())
     }
 
     /// The handler has a list.
-    pub(crate) fn listed(&mut self, list: Vec<Device>, grace: Duration, now: Instant) {
+    pub(crate) fn listed(&mut self, list: Draft, grace: Duration, now: Instant) {
         self.awaited = None;
         self.failure = None;
-        let mut shown = response(self.removals.take(list, grace, now));
-        if shown.encoded_len() > MAX_LIST_BYTES {
-            // The list alone fits, that was checked; with what is held back it would be more than the agent takes.
-            tracing::warn!("no room to hold removals back: telling them at once");
-            shown = response(self.removals.let_go());
-        }
+        let shown = self.removals.take(list, grace, now);
         self.show(shown);
     }
 
     /// The handler has none. The last list stands.
     pub(crate) fn failed(&mut self, failure: Failure) {
         self.awaited = None;
-        let invalid = (failure.kind == FailureKind::InvalidDetails).then(|| failure.clone());
+        let text: Arc<str> = failure.to_string().into();
+        let invalid = (failure.kind == FailureKind::InvalidDetails).then(|| text.clone());
         self.view.send_if_modified(|view| {
             let changed = view.list.is_none() && view.invalid != invalid;
             if changed {
@@ -84,7 +81,7 @@ impl Job {
             }
             changed
         });
-        self.failure = Some(failure);
+        self.failure = Some(text);
     }
 
     /// When a held removal is due.
@@ -93,25 +90,19 @@ impl Job {
     }
 
     /// Tells the removals that are due. Whether there were any.
-    pub(crate) fn expire(&mut self, now: Instant) -> bool {
-        let Some(shown) = self.removals.expire(now).map(response) else { return false };
+    pub(crate) fn expire(&mut self, now: Instant, room: &Room) -> bool {
+        let Some(shown) = self.removals.expire(now, room) else { return false };
         self.show(shown);
         true
     }
 
     /// Unchanged lists wake no stream.
-    fn show(&self, shown: pb::DiscoverResponse) {
+    fn show(&self, shown: Arc<List>) {
         self.view.send_if_modified(|view| {
-            let changed = view.list.as_deref() != Some(&shown) || view.invalid.is_some();
-            if changed {
-                *view = View { list: Some(Arc::new(shown)), invalid: None };
-            }
+            let changed = view.list.as_ref() != Some(&shown) || view.invalid.is_some();
+            // Where the list is the same, the bytes that were there before are let go of.
+            *view = View { list: Some(shown), invalid: None };
             changed
         });
     }
-}
-
-/// The message that tells the agent of a list.
-pub(crate) fn response(devices: &[Device]) -> pb::DiscoverResponse {
-    pb::DiscoverResponse { devices: devices.iter().map(pb::Device::from).collect() }
 }

@@ -106,10 +106,8 @@ pub enum Forbidden {
         name: String,
     },
     /// Too many devices.
-    #[error("{found} devices are more than maxDevices, which is {most}")]
+    #[error("there are more than {most} devices, which is maxDevices")]
     Devices {
-        /// How many there are.
-        found: usize,
         /// How many there may be.
         most: usize,
     },
@@ -157,10 +155,18 @@ impl Policy {
     /// # Errors
     /// Names the first thing that is not allowed.
     pub fn check(&self, devices: &[Device]) -> Result<(), Forbidden> {
-        if devices.len() > self.max_devices {
-            return Err(Forbidden::Devices { found: devices.len(), most: self.max_devices });
+        devices.iter().enumerate().try_for_each(|(before, device)| self.check_next(before, device))
+    }
+
+    /// Checks a device of a list in which so many come before it.
+    ///
+    /// # Errors
+    /// Names the first thing that is not allowed.
+    pub fn check_next(&self, before: usize, device: &Device) -> Result<(), Forbidden> {
+        if before >= self.max_devices {
+            return Err(Forbidden::Devices { most: self.max_devices });
         }
-        devices.iter().try_for_each(|device| self.check_device(device))
+        self.check_device(device)
     }
 
     fn check_device(&self, device: &Device) -> Result<(), Forbidden> {

@@ -27,6 +27,79 @@ fn refused(page: &str) -> u64 {
     counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
+/// How often answers were refused for this reason.
+fn refused_for(page: &str, reason: &str) -> u64 {
+    let label = format!("akri_proxy_answers_refused_total{{reason=\"{reason}\"}} ");
+    page.lines().find_map(|line| line.strip_prefix(&label)).map_or(0, |count| count.parse().unwrap())
+}
+
+/// Every reason that docs/exchange.md names is counted as such, and as nothing else.
+#[tokio::test]
+async fn each_refusal_is_counted_by_its_reason() {
+    let (_place, proxy, handler, mut lists, id) = start().await;
+    let head = format!("\"protocol\":1,\"id\":\"{id}\"");
+    let large = (0..70).map(|n| Device::new(n.to_string()).property("N", "x".repeat(60_000))).collect();
+    let node =
+        |path: &str| format!("{{\"container_path\":\"/x\",\"host_path\":\"{path}\",\"permissions\":\"r\"}}");
+    let bad: [(&str, Vec<u8>); 9] = [
+        ("file", vec![b' '; limits::ANSWER_BYTES + 1]),
+        ("malformed", b"{".to_vec()),
+        ("protocol", b"{\"protocol\":2}".to_vec()),
+        ("id", answer_bytes(RequestId::of("other", &Default::default()))),
+        ("outcome", format!("{{{head}}}").into_bytes()),
+        ("limit", format!("{{{head},\"devices\":[{{\"id\":\"{}\"}}]}}", "x".repeat(2000)).into_bytes()),
+        ("text", format!("{{{head},\"devices\":[{{\"id\":\"\\u0000\"}}]}}").into_bytes()),
+        (
+            "policy",
+            format!("{{{head},\"devices\":[{{\"id\":\"x\",\"device_specs\":[{}]}}]}}", node("/etc/shadow"))
+                .into_bytes(),
+        ),
+        ("too_large", akri_exchange::Answer::devices(id, large).to_json()),
+    ];
+    let documented = include_str!("../../../docs/exchange.md");
+    for (count, (reason, bytes)) in bad.iter().enumerate() {
+        handler.raw(id, bytes);
+        wait_refused(&proxy, count as u64 + 1).await;
+        assert_eq!(refused_for(&proxy.page("/metrics").await, reason), 1, "{reason}");
+        assert!(documented.contains(&format!("| `{reason}` | ")), "docs/exchange.md has no row for {reason}");
+    }
+    lists.stays_silent().await;
+    proxy.stop().await;
+}
+
+/// What finds no room beside other lists is refused, and taken as soon as one of them is gone.
+#[tokio::test]
+async fn a_list_without_room_waits_for_room() {
+    let (place, proxy, handler, mut lists, id) = start().await;
+    let endpoint = proxy.state().await.endpoint.unwrap();
+    let large = |mark: &str| -> Vec<Device> {
+        (0..10_000).map(|n| Device::new(format!("{mark} {n}")).property("N", "x".repeat(380))).collect()
+    };
+    let second = async {
+        let requests = handler.requests(2).await;
+        let (other, _) = requests.into_iter().find(|(other, _)| *other != id).unwrap();
+        handler.devices(other, large("other"));
+        other
+    };
+    let (mut others, other) = tokio::join!(discover(&endpoint, "b: 2"), second);
+    assert_eq!(others.next().await.len(), 10_000);
+    // Two of them are more than there is room for. It is refused once, also where it is looked at again in vain.
+    handler.devices(id, large("first"));
+    wait_refused(&proxy, 1).await;
+    assert_eq!(refused_for(&proxy.page("/metrics").await, "memory"), 1);
+    // But whoever has a large one may have another.
+    handler.devices(other, large("another"));
+    assert_eq!(others.next().await[0], "another 0");
+    lists.stays_silent().await;
+    // And its smaller one makes room.
+    handler.list(other, &["small"]);
+    assert_eq!(others.next().await, ["small"]);
+    assert_eq!(lists.next().await[0], "first 0");
+    wait_refused(&proxy, 1).await;
+    drop(place);
+    proxy.stop().await;
+}
+
 #[tokio::test]
 async fn torn_and_foolish_answers_are_refused_and_the_last_good_one_stands() {
     let (_place, proxy, handler, mut lists, id) = start().await;
@@ -69,6 +142,27 @@ async fn only_plain_files_are_read() {
     wait_refused(&proxy, 3).await;
     handler.in_place_of(id, |path| drop(std::os::unix::net::UnixListener::bind(path).unwrap()));
     wait_refused(&proxy, 4).await;
+    handler.in_place_of(id, |path| {
+        // A device node that reads without end; where such a node may not be made there is one in /dev to link to.
+        let zero = rustix::fs::makedev(1, 5);
+        let (kind, mode) = (rustix::fs::FileType::CharacterDevice, 0o666.into());
+        if rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, zero).is_err() {
+            symlink("/dev/zero", path).unwrap();
+        }
+    });
+    wait_refused(&proxy, 5).await;
+    let answers = place.exchange().join("answers");
+    let name = akri_exchange::layout::message(id);
+    // A folder cannot be renamed over a file.
+    std::fs::remove_file(answers.join(&name)).unwrap();
+    handler.in_place_of(id, |path| {
+        std::fs::create_dir(path).unwrap();
+        std::fs::write(path.join("inside"), answer_bytes(id)).unwrap();
+    });
+    wait_refused(&proxy, 6).await;
+    assert_eq!(refused_for(&proxy.page("/metrics").await, "file"), 6);
+    // Nor a file over a folder; a handler that wants to be heard again has to take it away.
+    std::fs::remove_dir_all(answers.join(&name)).unwrap();
     lists.stays_silent().await;
     handler.list(id, &["good", "again"]);
     assert_eq!(lists.next().await, ["good", "again"]);

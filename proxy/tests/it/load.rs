@@ -11,18 +11,12 @@ const UPDATES: usize = 2_000;
 /// What may be added to the resident memory while nothing but the newest list has to be kept, in bytes.
 const FLAT: u64 = 8 << 20;
 
-fn status(proxy: &Process, field: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-    line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse().unwrap()
-}
-
 fn descriptors(proxy: &Process) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", proxy.id())).unwrap().count()
 }
 
 /// A proxy of its own process, and a request that has its first list.
-async fn answered(place: &Place) -> (Agent, Process, Script, Lists, RequestId) {
+pub async fn answered(place: &Place) -> (Agent, Process, Script, Lists, RequestId) {
     let mut agent = Agent::start(&place.akri());
     let proxy = Process::start(program(place).arg("serve"));
     let handler = Script::start(&place.exchange()).await;
@@ -42,7 +36,7 @@ async fn thousands_of_updates_are_told_in_order_and_leave_nothing() {
     let updates = std::env::var("LOAD_UPDATES").ok().and_then(|text| text.parse().ok()).unwrap_or(UPDATES);
     let place = Place::new();
     let (_agent, proxy, handler, mut lists, id) = answered(&place).await;
-    let (memory, open) = (status(&proxy, "VmRSS") * 1024, descriptors(&proxy));
+    let (memory, open) = (proxy.memory("VmRSS"), descriptors(&proxy));
     let mut last = 0;
     for update in 1..=updates {
         handler.list(id, &[&update.to_string()]);
@@ -55,7 +49,7 @@ async fn thousands_of_updates_are_told_in_order_and_leave_nothing() {
             }
         }
     }
-    let after = status(&proxy, "VmRSS") * 1024;
+    let after = proxy.memory("VmRSS");
     eprintln!("{updates} updates: {} kB resident before, {} kB after", memory / 1024, after / 1024);
     assert!(after < memory + FLAT && descriptors(&proxy) <= open);
 }
@@ -79,14 +73,14 @@ async fn an_agent_that_reads_nothing_costs_one_list() {
     lists.next().await;
     handler.devices(id, large(1));
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let memory = status(&proxy, "VmHWM");
+    let memory = proxy.memory("VmHWM") / 1024;
     for mark in 2..60 {
         handler.devices(id, large(mark));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     handler.list(id, &["newest"]);
     while lists.next().await != ["newest"] {}
-    let most = status(&proxy, "VmHWM");
+    let most = proxy.memory("VmHWM") / 1024;
     eprintln!("60 lists of 5000 devices unread: {memory} kB at most before, {most} kB after");
     assert!(most < memory + 24 * 1024, "{memory} kB, then {most} kB");
 }
@@ -116,61 +110,4 @@ async fn a_hundred_configurations_come_and_go_and_nothing_stays() {
         eventually("no stream", || open.first().is_none_or(|before| descriptors(&proxy) <= *before)).await;
         open.push(descriptors(&proxy));
     }
-}
-
-/// The largest lists that may be, of each shape that makes memory of bytes: the most devices, the most bytes in one device each, the
-/// most properties. More than the manifests allow, which docs/security.md says with the figures that this prints for a release
-/// build (PROXY_PROGRAM); here it is held that there is a bound at all.
-#[tokio::test]
-async fn the_largest_lists_take_bounded_memory() {
-    let place = Place::new();
-    let (_agent, proxy, handler, mut lists, id) = answered(&place).await;
-    let (before, mut most) = (status(&proxy, "VmRSS"), 0);
-    for (what, list) in largest() {
-        let devices = list.len();
-        let bytes = akri_exchange::Answer::devices(id, list.clone()).to_json().len();
-        // Twice each: the second one while the first one is kept.
-        for mark in 0..2 {
-            let mut list = list.clone();
-            list[0].id = format!("{what} {mark}");
-            let expected = list[0].id.clone();
-            handler.devices(id, list);
-            while lists.next_full().await.devices[0].id != expected {}
-        }
-        let peak = status(&proxy, "VmHWM");
-        eprintln!(
-            "{what}: {devices} devices, {bytes} bytes of answer: {before} kB resident before, {peak} kB at most"
-        );
-        most = peak;
-    }
-    assert!((most - before) * 1024 <= LARGEST, "{most} kB");
-}
-
-/// What the largest lists may add, in bytes: a property of a few letters is some hundred bytes in each of the forms that it has.
-const LARGEST: u64 = 160 << 20;
-
-fn largest() -> [(&'static str, Vec<Device>); 4] {
-    let list = |count: usize, device: &dyn Fn(usize) -> Device| (0..count).map(device).collect::<Vec<_>>();
-    [
-        (
-            "plain",
-            list(10_000, &|n| Device::new(format!("device-{n:05}")).property("DESCRIPTION", "x".repeat(100))),
-        ),
-        (
-            "long",
-            list(10_000, &|n| Device::new(format!("device-{n:05}")).property("DESCRIPTION", "x".repeat(380))),
-        ),
-        (
-            "few",
-            list(64, &|n| Device::new(format!("device-{n}")).property("DESCRIPTION", "x".repeat(64_000))),
-        ),
-        (
-            "many properties",
-            list(2_000, &|n| {
-                (0..100).fold(Device::new(format!("device-{n}")), |device, p| {
-                    device.property(format!("P{p}"), "x")
-                })
-            }),
-        ),
-    ]
 }

@@ -9,6 +9,7 @@ mod generated;
 mod health;
 mod hostile;
 mod load;
+mod memory;
 mod policy;
 mod registration;
 mod several;

@@ -3,13 +3,13 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use akri_exchange::{Answer, Invalid, Outcome, RequestId, layout, limits};
-use prost::Message;
+use akri_exchange::{RequestId, layout, limits};
 use rustix::io::Errno;
 
 use super::Hub;
-use crate::exchange::job::{MAX_LIST_BYTES, response};
-use crate::policy::Policy;
+use crate::exchange::answer::{self, Answered};
+use crate::exchange::refusals::Refused;
+use crate::list::{Draft, NEWEST_BYTES};
 use crate::state::Condition;
 
 impl Hub {
@@ -20,32 +20,48 @@ impl Hub {
             return;
         }
         let name = layout::message(id);
-        let read =
-            self.dir.folder(layout::ANSWERS).and_then(|f| self.dir.read(f, &name, limits::ANSWER_BYTES));
-        if let Err(error) = &read
-            && is_ours(error)
-        {
-            return self.mend_later(error);
-        }
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        let Some(answer) = parsed(read, |bytes| Answer::parse(bytes, id)) else { return };
-        let checked = answer.and_then(|answer| allowed(&self.config.policy, answer));
-        let outcome = match checked {
-            Ok(outcome) => outcome,
-            Err((reason, error)) => return self.refuse(&name, reason, &error),
+        let folder = self.dir.folder(layout::ANSWERS);
+        let opened = folder.and_then(|folder| self.dir.open_file(folder, &name, limits::ANSWER_BYTES));
+        let read = match opened {
+            Ok(None) => {
+                self.cramped.remove(&id);
+                return;
+            }
+            Ok(Some((file, size))) => answer::read(&file, size, id, &self.config.policy, self.draft(id)),
+            Err(error) => Err(Refused::File(error)),
         };
+        let answered = match read {
+            Ok(answered) => answered,
+            Err(Refused::File(error)) if is_ours(&error) => return self.mend_later(&error),
+            Err(refused) => {
+                // One that waits for room is refused once, however often it is looked at.
+                let known = match refused {
+                    Refused::Room(_) => !self.cramped.insert(id),
+                    _ => {
+                        self.cramped.remove(&id);
+                        false
+                    }
+                };
+                if !known {
+                    self.refuse(&name, &refused);
+                }
+                return;
+            }
+        };
+        self.cramped.remove(&id);
+        let Some(job) = self.jobs.get_mut(&id) else { return };
         self.metrics.accepted.inc();
         if let Some(since) = job.awaited {
             self.metrics.answer_seconds.observe(now.duration_since(since).as_secs_f64());
         }
-        match outcome {
-            Outcome::Devices(devices) => {
-                tracing::debug!(job = %id, devices = devices.len(), "handler answered");
+        match answered {
+            Answered::Devices(list) => {
+                tracing::debug!(job = %id, devices = list.devices(), "handler answered");
                 let own = self.hello.as_ref().map_or(0, |hello| hello.removal_grace_ms);
                 let grace = self.config.removal_grace.unwrap_or(Duration::from_millis(own));
-                job.listed(devices, grace, now);
+                job.listed(list, grace, now);
             }
-            Outcome::Failed(failure) => {
+            Answered::Failed(failure) => {
                 tracing::warn!(job = %id, %failure, kind = ?failure.kind, "handler has no list; the last one stands");
                 job.failed(failure);
             }
@@ -56,13 +72,28 @@ impl Hub {
         self.report_jobs();
     }
 
-    pub(super) fn refuse(&mut self, file: &str, reason: &'static str, error: &str) {
+    /// A list for a job. It may be as large as the other jobs leave room for, and at least as large as the job's is now: what only
+    /// shrinks is always taken.
+    fn draft(&self, id: RequestId) -> Draft {
+        let bytes =
+            |own| self.jobs.iter().filter(move |(of, _)| (**of == id) == own).map(|(_, job)| job.bytes());
+        let most = NEWEST_BYTES.saturating_sub(bytes(false).sum()).max(bytes(true).sum());
+        Draft::new(&self.room, most)
+    }
+
+    /// There may be room now for answers that found none.
+    pub(super) fn look_again(&mut self) {
+        self.cramped.clone().into_iter().for_each(|id| self.answered(id));
+    }
+
+    pub(super) fn refuse(&mut self, file: &str, refused: &Refused) {
+        let reason = refused.reason();
         self.metrics.refuse(reason);
         if let Some(kept_quiet) = self.refusals.say(Instant::now()) {
             tracing::warn!(
                 file,
                 reason,
-                error,
+                error = %refused,
                 kept_quiet,
                 "refused what the handler wrote; the last good answer stands"
             );
@@ -74,33 +105,4 @@ impl Hub {
 pub(super) fn is_ours(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR))
-}
-
-/// Why something is refused: a word for metrics, and what is wrong.
-pub(super) type Refusal = (&'static str, String);
-
-/// A message from a file that was read, or why it is refused; `None` where there is no file.
-pub(super) fn parsed<T>(
-    read: io::Result<Option<Vec<u8>>>,
-    parse: impl FnOnce(&[u8]) -> Result<T, Invalid>,
-) -> Option<Result<T, Refusal>> {
-    match read {
-        Ok(None) => None,
-        Ok(Some(bytes)) => Some(parse(&bytes).map_err(|error| (error.reason(), error.to_string()))),
-        Err(error) => Some(Err(("file", error.to_string()))),
-    }
-}
-
-/// Checks what an answer hands out, and that the agent can take it.
-fn allowed(policy: &Policy, answer: Answer) -> Result<Outcome, Refusal> {
-    if let Outcome::Devices(devices) = &answer.outcome {
-        policy.check(devices).map_err(|forbidden| ("policy", forbidden.to_string()))?;
-        let bytes = response(devices).encoded_len();
-        if bytes > MAX_LIST_BYTES {
-            let error =
-                format!("{} devices make {bytes} bytes, the agent takes {MAX_LIST_BYTES}", devices.len());
-            return Err(("too_large", error));
-        }
-    }
-    Ok(answer.outcome)
 }

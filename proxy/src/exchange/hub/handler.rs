@@ -5,9 +5,10 @@ use std::time::Instant;
 use akri_exchange::{Hello, Wake, layout, limits};
 
 use super::Hub;
-use super::answers::{is_ours, parsed};
+use super::answers::is_ours;
 use crate::exchange::Bell;
 use crate::exchange::job::Job;
+use crate::exchange::refusals::Refused;
 use crate::state::Condition;
 
 impl Hub {
@@ -32,10 +33,14 @@ impl Hub {
             self.unmet = true;
             return self.mend_later(error);
         }
-        let Some(hello) = parsed(read, Hello::parse) else { return };
-        let hello = match hello {
+        let said = match read {
+            Ok(None) => return,
+            Ok(Some(bytes)) => Hello::parse(&bytes).map_err(Refused::Invalid),
+            Err(error) => Err(Refused::File(error)),
+        };
+        let hello = match said {
             Ok(hello) => hello,
-            Err((reason, error)) => return self.refuse(layout::HELLO, reason, &error),
+            Err(refused) => return self.refuse(layout::HELLO, &refused),
         };
         self.compare(&hello);
         let restarted = self.hello.as_ref().is_some_and(|before| before.instance != hello.instance);

@@ -26,8 +26,10 @@ use super::refusals::Refusals;
 use super::{Bell, ExchangeDir};
 use crate::clock;
 use crate::inotify::{Inotify, Watch};
+use crate::list::ALL_BYTES;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
+use crate::room::Room;
 use crate::state::{Condition, JobState, Shared};
 
 use handle::{COMMANDS, Command};
@@ -68,6 +70,9 @@ pub(crate) struct Hub {
     inherited: BTreeSet<RequestId>,
     inherited_until: Option<Instant>,
     jobs: BTreeMap<RequestId, Job>,
+    room: Room,
+    /// Jobs whose answer found no room: it is looked at again as soon as another list is let go of.
+    cramped: BTreeSet<RequestId>,
     bell: Option<Bell>,
     hello: Option<Hello>,
     /// Whether the handler has to look at everything once it is there: something changed that nobody could tell it.
@@ -125,6 +130,8 @@ impl Hub {
             inherited: BTreeSet::new(),
             inherited_until: None,
             jobs: BTreeMap::new(),
+            room: Room::new(ALL_BYTES),
+            cramped: BTreeSet::new(),
             bell: None,
             hello: None,
             // An input may have changed while no proxy lived to see it.
@@ -182,6 +189,7 @@ impl Hub {
                         self.ring(Wake::Everything);
                     }
                 },
+                () = self.room.freed(), if !self.cramped.is_empty() => self.look_again(),
                 () = gone => self.lost_handler(),
                 () = clock::at(due) => self.on_time(Instant::now()),
             }
@@ -204,7 +212,7 @@ impl Hub {
         }
         let mut told = false;
         for job in self.jobs.values_mut() {
-            told |= job.expire(now);
+            told |= job.expire(now, &self.room);
         }
         if told {
             self.report_jobs();
@@ -251,7 +259,7 @@ impl Hub {
             id: id.to_string(),
             streams: job.users,
             devices: job.devices(),
-            error: job.failure.as_ref().map(ToString::to_string),
+            error: job.failure.clone(),
         });
         let jobs = jobs.collect();
         self.shared.update(|state| state.jobs = jobs);

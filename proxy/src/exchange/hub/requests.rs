@@ -60,6 +60,7 @@ impl Hub {
         job.users -= 1;
         if job.users == 0 {
             self.jobs.remove(&id);
+            self.cramped.remove(&id);
             tracing::info!(job = %id, "discovery job ends");
             self.take_down(id);
             self.ring(Wake::Requests);

@@ -18,6 +18,9 @@ pub fn program(place: &Place) -> Command {
     let mut command = Command::new(path("PROXY_PROGRAM").unwrap_or(own));
     command.env_clear();
     command.env("DISCOVERY_HANDLERS_DIRECTORY", place.akri()).env("EXCHANGE_DIRECTORY", place.exchange());
+    // As musl does, with which images are built: what was large goes back to the kernel when it is freed. Of itself glibc keeps
+    // ever more of it, so that tests of memory would measure glibc.
+    command.env("MALLOC_MMAP_THRESHOLD_", "131072").env("MALLOC_TRIM_THRESHOLD_", "131072");
     command.env("HEALTH_ADDRESS", "off").env("METRICS_ADDRESS", "off").env("REPEAT_MILLISECONDS", "50");
     command
 }
@@ -89,6 +92,14 @@ impl Process {
             );
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
+    }
+
+    /// A figure of its memory, in bytes: `VmRSS`, what is resident now, or `VmHWM`, the most that was.
+    pub fn memory(&self, figure: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap();
+        let kilobytes = line.trim_start_matches(':').trim().trim_end_matches("kB").trim();
+        kilobytes.parse::<u64>().unwrap() * 1024
     }
 
     /// How often the process went to sleep of its own will so far.
