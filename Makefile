@@ -96,6 +96,10 @@ bench-images: setup ## wasm-image beside skopeo, oras, umoci, buildah and a bare
 faults: guest ## Everything dies in random order, 1000 faults for one proxy and for two; prints its seed
 	@scripts/faults --long
 
+.PHONY: soak
+soak: guest ## A day's re-scans, updates and reconnects in minutes; memory and descriptors have to stay as they are
+	@scripts/soak
+
 .PHONY: test-reproducible
 test-reproducible: ## Build modules, programs and images again in another folder, and compare every byte
 	@scripts/test-reproducible

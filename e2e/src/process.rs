@@ -67,6 +67,17 @@ impl Process {
         Ok(kib * 1024)
     }
 
+    /// A field of what its mappings come to together (`smaps_rollup`), for instance `Pss`, in bytes.
+    ///
+    /// # Errors
+    /// Where the process is gone, somebody else's, or the field is not there.
+    pub fn rolled_up(&self, name: &str) -> anyhow::Result<u64> {
+        let text = field_of(&self.dir.join("smaps_rollup"), name)?;
+        let kib: u64 =
+            text.trim_end_matches("kB").trim().parse().with_context(|| format!("{name} {text:?}"))?;
+        Ok(kib * 1024)
+    }
+
     /// Whether it has executable memory that is of no file: native code that was made, or unpacked, at run time.
     ///
     /// # Errors
@@ -135,8 +146,12 @@ impl From<PathBuf> for Program {
 }
 
 fn field(dir: &Path, name: &str) -> anyhow::Result<String> {
-    let path = dir.join("status");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    field_of(&dir.join("status"), name)
+}
+
+/// A line `NAME: VALUE` of a file of `/proc`.
+fn field_of(path: &Path, name: &str) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     Ok(line.with_context(|| format!("{} has no {name}", path.display()))?.trim().to_owned())
 }
@@ -150,6 +165,7 @@ mod tests {
         let own = Process::new(Path::new("/proc"), std::process::id());
         assert!(own.exists() && own.rss().unwrap() > 100_000);
         assert_eq!(own.field("Pid").unwrap(), std::process::id().to_string());
+        assert!(own.rolled_up("Anonymous").unwrap() > 100_000);
         assert!(own.voluntary_switches().is_ok() && own.field("Nothing").is_err());
     }
 }

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use tokio::time::timeout;
 
 use super::cast::{Actor, AgentActor, Programs};
+use super::configurations;
 use super::contract::{Contract, Expected};
 use super::dice::Dice;
 use super::fault::Fault;
@@ -17,8 +18,6 @@ use super::leaks::Inventory;
 use super::place::Place;
 use crate::say::{Say, bytes, ms};
 
-/// Configurations, by the number of their devices.
-const CONFIGURATIONS: [usize; 3] = [2, 40, 1];
 /// The most faults of one burst.
 const BURST: usize = 5;
 /// The longest pause between two steps.
@@ -79,20 +78,13 @@ impl Campaign {
     /// Starts all processes, and waits until all is well.
     pub(super) async fn start(settings: Settings, dice: Dice, say: Say) -> anyhow::Result<Self> {
         let place = Place::new()?;
-        let full: Vec<Vec<String>> = CONFIGURATIONS
-            .iter()
-            .enumerate()
-            .map(|(config, &count)| (0..count).map(|n| format!("device-{config}-{n}")).collect())
-            .collect();
-        let details: Vec<String> =
-            full.iter().map(|ids| format!("descriptions: [{}]", ids.join(", "))).collect();
         let ports = (0..settings.proxies).map(|_| {
             // Free now, and again whenever that proxy is restarted.
             Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
         });
         let ports = ports.collect::<anyhow::Result<Vec<u16>>>()?;
         let mut campaign = Self {
-            contract: Contract::new(full, settings.proxies > 1),
+            contract: Contract::new(configurations::devices(), settings.proxies > 1),
             handler: None,
             proxies: (0..settings.proxies).map(|_| None).collect(),
             agent: None,
@@ -110,7 +102,7 @@ impl Campaign {
             dice,
             say,
             place,
-            details,
+            details: configurations::details(),
             ports,
         };
         campaign.say.step(format_args!(
@@ -263,7 +255,9 @@ impl Campaign {
         let fault = self.active.swap_remove(index);
         self.tell(format!("end {fault:?}"));
         match fault {
-            Fault::KillHandler => self.handler = Some(Actor::handler(&self.settings.programs, &self.place)?),
+            Fault::KillHandler => {
+                self.handler = Some(Actor::handler(&self.settings.programs, &self.place, &[])?)
+            }
             Fault::KillProxy(number) => self.start_proxy(number)?,
             Fault::KillAgent => self.agent = Some(AgentActor::start(&self.place, &self.details)?),
             Fault::StopHandler => {
@@ -316,7 +310,7 @@ impl Campaign {
 
     fn start_all(&mut self) -> anyhow::Result<()> {
         self.agent = Some(AgentActor::start(&self.place, &self.details)?);
-        self.handler = Some(Actor::handler(&self.settings.programs, &self.place)?);
+        self.handler = Some(Actor::handler(&self.settings.programs, &self.place, &[])?);
         (0..self.settings.proxies).try_for_each(|number| self.start_proxy(number))
     }
 
@@ -354,7 +348,7 @@ impl Campaign {
         {
             self.engine_deaths += 1;
             self.tell("the engine died of its having been stopped".to_owned());
-            self.handler = Actor::handler(&self.settings.programs, &self.place).ok();
+            self.handler = Actor::handler(&self.settings.programs, &self.place, &[]).ok();
         }
         let agent = self.agent.iter_mut().map(|agent| &mut agent.actor);
         for actor in self.handler.iter_mut().chain(self.proxies.iter_mut().flatten()).chain(agent) {
@@ -372,7 +366,7 @@ impl Campaign {
         }
         let programs = &self.settings.programs;
         if self.handler.as_mut().is_some_and(|handler| !matches!(handler.ended(), Ok(None))) {
-            self.handler = Actor::handler(programs, &self.place).ok();
+            self.handler = Actor::handler(programs, &self.place, &[]).ok();
         }
         if self.agent.as_mut().is_some_and(|agent| !matches!(agent.actor.ended(), Ok(None))) {
             self.contract.agent_lost();

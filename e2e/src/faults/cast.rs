@@ -110,12 +110,19 @@ impl Actor {
         Ok(Self { name: name.to_owned(), child, started: Instant::now(), log })
     }
 
-    /// The handler under the engine, with the place's root as its own.
-    pub(super) fn handler(programs: &Programs, place: &Place) -> anyhow::Result<Self> {
+    /// The handler under the engine, with the place's root as its own, and with these variables besides.
+    pub(super) fn handler(
+        programs: &Programs,
+        place: &Place,
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let mut command = confined(&programs.engine[0]);
         command.args(&programs.engine[1..]);
         command.arg("--dir").arg(format!("/:{}", place.root().display()));
         command.arg("--env").arg(format!("EXCHANGE_DIRECTORY={}", layout::DEFAULT_DIRECTORY));
+        for (name, value) in variables {
+            command.arg("--env").arg(format!("{name}={value}"));
+        }
         command.arg(&programs.module).stdin(Stdio::null()).stdout(Stdio::null());
         Self::start("handler", &mut command, place)
     }

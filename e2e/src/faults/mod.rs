@@ -5,16 +5,20 @@
 //! played by a process of its own (`agent`), so that it can be killed and stopped, too; it says what it sees line by line
 //! (`said`), and `contract` holds each line against what Akri's real agent needs. `leaks` compares what is there with
 //! what was there at the beginning.
+//!
+//! `soak` has the same players, and no faults: a day's events in minutes, and what they leave behind.
 
 mod agent;
 mod campaign;
 mod cast;
+mod configurations;
 mod contract;
 mod dice;
 mod fault;
 mod leaks;
 mod place;
 mod said;
+mod soak;
 
 use std::path::PathBuf;
 
@@ -30,9 +34,10 @@ use dice::Dice;
 /// Examples:
 ///   faults run --events 100                        a short round with one proxy, and one with two
 ///   faults run --events 1000 --seed 7              a long one; the same seed draws the same faults
+///   faults soak --events 2000                      a short soak
 ///
 /// As root in a mount namespace of its own (scripts/faults makes one) the exchange can be full, too.
-/// Exit codes: 0 nothing broke, 1 something did (the messages say what), 2 wrong usage.
+/// Exit codes: 0 nothing broke, 1 something did (or grew (the messages say what), 2 wrong usage.
 #[derive(Debug, clap::Parser)]
 #[command(name = "faults", version, max_term_width = 110, verbatim_doc_comment)]
 pub struct Args {
@@ -46,6 +51,8 @@ pub struct Args {
 pub enum Command {
     /// Run the campaign
     Run(RunArgs),
+    /// A day's events in minutes, and nothing may grow by them
+    Soak(soak::Args),
     /// Play the agent, and say what is seen as lines of JSON
     #[command(hide = true)]
     Agent(agent::Args),
@@ -85,6 +92,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Agent(args) => agent::play(args).await,
         Command::Run(args) => campaigns(args).await,
+        Command::Soak(args) => soak::run(args).await,
     }
 }
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// As much as the pod's exchange may have, in bytes, and few enough inodes to be used up quickly.
 const TMPFS: &std::ffi::CStr = c"size=16m,nr_inodes=2000,mode=0755";
 /// The input that debugEcho watches, and what takes its devices away.
-const AVAILABILITY: &str = "availability";
+pub(super) const AVAILABILITY: &str = "availability";
 const OFFLINE: &str = "OFFLINE";
 /// Where the kernel says how many events an inotify instance holds.
 const QUEUE: &str = "/proc/sys/fs/inotify/max_queued_events";

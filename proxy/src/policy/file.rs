@@ -75,7 +75,11 @@ impl Policy {
         Self::parse(&bytes, path)
     }
 
-    fn parse(bytes: &[u8], path: &Path) -> Result<Self, PolicyFileError> {
+    /// The same of a file's bytes; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read)'s.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, PolicyFileError> {
         let wrong = |source| PolicyFileError::Wrong { path: path.to_owned(), source };
         let said: Option<Self> = serde_yaml_ng::from_slice(bytes).map_err(wrong)?;
         let policy = said.ok_or_else(|| PolicyFileError::Empty { path: path.to_owned() })?;
