@@ -73,9 +73,8 @@ fn candidates(sysfs: &Sysfs, rule: &Rule) -> Vec<Device> {
         return paths.iter().filter_map(|path| sysfs.at(path)).collect();
     }
     let (subsystems, names) = (rule.literals(Field::Subsystem), rule.literals(Field::Kernel));
-    let subsystem_test = |name: &str| rule.allows(Field::Subsystem, name);
-    let has_name = rule.conditions.iter().any(|condition| condition.field == Field::Kernel);
-    let name_test = |name: &str| !has_name || rule.allows(Field::Kernel, name);
+    let subsystem_test = rule.test(Field::Subsystem);
+    let name_test = rule.test(Field::Kernel);
     let subsystems = match &subsystems {
         Some(these) => Wanted::These(these),
         None => Wanted::Passing(&subsystem_test),
@@ -118,6 +117,12 @@ impl Rule {
             }
             Pattern::Regex(_) => None,
         })
+    }
+
+    /// A test of that field's texts.
+    fn test(&self, field: Field) -> impl Fn(&str) -> bool {
+        let asks = self.conditions.iter().any(|condition| condition.field == field);
+        move |text| !asks || self.allows(field, text)
     }
 
     /// Whether the conditions on a field of one value let it pass, as far as its text alone tells.
