@@ -283,11 +283,29 @@ impl Sysfs {
 }
 
 /// Devices ordered by path, each once.
-pub fn ordered(mut devices: Vec<Device>) -> Vec<Device> {
-    devices.sort_unstable_by(|a, b| order(a.devpath(), b.devpath()));
+pub fn ordered(devices: Vec<Device>) -> Vec<Device> {
+    let mut devices = sorted(devices);
     // A path is one device of a look.
     devices.dedup_by(|a, b| a.is(b));
     devices
+}
+
+/// Sorts by merging, what is in order already at once. (std's sort is five kilobytes of a guest.)
+fn sorted(mut devices: Vec<Device>) -> Vec<Device> {
+    let is_less = |a: &Device, b: &Device| order(a.devpath(), b.devpath()).is_lt();
+    if devices.windows(2).all(|pair| !is_less(&pair[1], &pair[0])) {
+        return devices;
+    }
+    let behind = devices.split_off(devices.len() / 2);
+    let mut all = Vec::with_capacity(devices.len() + behind.len());
+    let (mut one, mut other) =
+        (sorted(devices).into_iter().peekable(), sorted(behind).into_iter().peekable());
+    while let (Some(a), Some(b)) = (one.peek(), other.peek()) {
+        all.extend(if is_less(b, a) { other.next() } else { one.next() });
+    }
+    all.extend(one);
+    all.extend(other);
+    all
 }
 
 impl Look {
