@@ -1,11 +1,14 @@
 //! One device, and what can be asked of it. Each answer is read when it is first asked for.
 
+use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use crate::path::{name, parent};
-use crate::record::Record;
+use crate::compare::find;
+use crate::memo::Keyed;
+use crate::path::{name, parent, with};
+use crate::record::{Record, lines, value};
 use crate::sysfs::{Look, Sysfs};
 
 /// The kernel's description of a device, in its directory.
@@ -13,7 +16,7 @@ const UEVENT: &str = "uevent";
 /// The links whose last part is their value. The value of any other link is unknown to udev, too.
 const LINKS: [&str; 3] = ["driver", "subsystem", "module"];
 /// Where the root of all devices is. It is none itself.
-const ROOT: &str = "devices";
+const ROOT: &str = "/devices";
 /// Where device nodes are.
 const DEV: &str = "/dev/";
 
@@ -23,14 +26,22 @@ pub struct Device(Rc<Facts>);
 
 struct Facts {
     look: Weak<Look>,
-    /// Below the root, without the slash before it.
+    /// Below the root, with a slash before it.
     devpath: String,
-    name: String,
+    /// Where it is not just the end of the path.
+    name: Option<String>,
     uevent: OnceCell<Option<String>>,
-    subsystem: OnceCell<Option<String>>,
+    subsystem: OnceCell<Option<Rc<str>>>,
     driver: OnceCell<Option<String>>,
     record: OnceCell<Record>,
     attributes: RefCell<Vec<(String, Option<Rc<str>>)>>,
+    above: OnceCell<Option<Device>>,
+}
+
+impl Keyed for Device {
+    fn key(&self) -> &str {
+        self.devpath()
+    }
 }
 
 impl fmt::Debug for Device {
@@ -40,17 +51,26 @@ impl fmt::Debug for Device {
 }
 
 impl Device {
-    pub(crate) fn new(sysfs: &Sysfs, path: &str) -> Self {
+    /// The device at a path with a slash before it.
+    pub(crate) fn new(sysfs: &Sysfs, devpath: String) -> Self {
+        let name = name(&devpath);
+        let name = find(name, b'!').map(|_| name.replace('!', "/"));
         Self(Rc::new(Facts {
             look: Rc::downgrade(&sysfs.0),
-            devpath: format!("/{path}"),
-            name: name(path).replace('!', "/"),
+            devpath,
+            name,
             uevent: OnceCell::new(),
             subsystem: OnceCell::new(),
             driver: OnceCell::new(),
             record: OnceCell::new(),
             attributes: RefCell::default(),
+            above: OnceCell::new(),
         }))
+    }
+
+    /// Whether both are the same device of the same look.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
     }
 
     /// Its path below sysfs, with a slash before it: what tells it from all others.
@@ -60,17 +80,17 @@ impl Device {
 
     /// The kernel's name for it.
     pub fn name(&self) -> &str {
-        &self.0.name
+        self.0.name.as_deref().unwrap_or_else(|| name(&self.0.devpath))
     }
 
     /// The subsystem: where it was found, so that nothing has to be read for it.
-    pub(crate) fn is_of(&self, subsystem: &str) {
-        let _ = self.0.subsystem.set(Some(subsystem.to_owned()));
+    pub(crate) fn is_of(&self, subsystem: &Rc<str>) {
+        self.0.subsystem.get_or_init(|| Some(subsystem.clone()));
     }
 
     /// The subsystem that it belongs to.
     pub fn subsystem(&self) -> Option<&str> {
-        self.0.subsystem.get_or_init(|| self.link("subsystem")).as_deref()
+        self.0.subsystem.get_or_init(|| self.link("subsystem").map(Rc::from)).as_deref()
     }
 
     /// The driver that is bound to it.
@@ -89,14 +109,23 @@ impl Device {
     }
 
     /// A property: of udev's database, or else of the kernel.
-    pub fn property(&self, key: &str) -> Option<String> {
-        // All but the first few have to be looked for among all, for the database's word counts more than the kernel's.
+    pub fn property(&self, key: &str) -> Option<Cow<'_, str>> {
         match key {
-            "DEVPATH" => Some(self.devpath().to_owned()),
-            "SUBSYSTEM" => self.subsystem().map(str::to_owned),
-            "DEVNAME" => self.node(),
-            _ => self.properties().into_iter().find(|(name, _)| name == key).map(|(_, value)| value),
+            "DEVPATH" => return Some(self.devpath().into()),
+            "SUBSYSTEM" => return self.subsystem().map(Cow::from),
+            "DEVNAME" => return self.node().map(Cow::from),
+            _ => {}
         }
+        let record = self.record();
+        let said = match key {
+            "USEC_INITIALIZED" => record.initialized().map(Cow::from),
+            "DEVLINKS" => links(record).map(Cow::from),
+            "TAGS" => tags(record.tags()).map(Cow::from),
+            "CURRENT_TAGS" => tags(record.current_tags()).map(Cow::from),
+            _ => None,
+        };
+        said.or_else(|| record.property(key).map(Cow::from))
+            .or_else(|| self.kernel_values(key).last().map(Cow::from))
     }
 
     /// All properties, each name once.
@@ -114,32 +143,43 @@ impl Device {
         for (name, value) in self.kernel_properties() {
             add(name, if name == "DEVNAME" { node(value) } else { value.to_owned() });
         }
-        for (name, value) in &record.properties {
-            add(name, value.clone());
+        let mut recorded: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in record.properties() {
+            match value {
+                "" => recorded.retain(|(other, _)| *other != name),
+                value => recorded.push((name, value)),
+            }
         }
-        if let Some(microseconds) = &record.initialized {
-            add("USEC_INITIALIZED", microseconds.clone());
+        for (name, value) in recorded {
+            add(name, value.to_owned());
         }
-        if !record.links.is_empty() {
-            let links: Vec<String> = record.links.iter().map(|link| node(link)).collect();
-            add("DEVLINKS", links.join(" "));
+        if let Some(microseconds) = record.initialized() {
+            add("USEC_INITIALIZED", microseconds.to_owned());
         }
-        for (name, tags) in [("TAGS", &record.tags), ("CURRENT_TAGS", &record.current_tags)] {
-            if !tags.is_empty() {
-                add(name, format!(":{}:", tags.join(":")));
+        if let Some(links) = links(record) {
+            add("DEVLINKS", links);
+        }
+        for (name, tags) in [("TAGS", tags(record.tags())), ("CURRENT_TAGS", tags(record.current_tags()))] {
+            if let Some(tags) = tags {
+                add(name, tags);
             }
         }
         all
     }
 
     /// Every tag that it ever had.
-    pub fn tags(&self) -> &[String] {
-        &self.record().tags
+    pub fn tags(&self) -> Vec<&str> {
+        self.record().tags().collect()
     }
 
     /// The path of its device node; `None` where it has none.
     pub fn node(&self) -> Option<String> {
         self.kernel_property("DEVNAME").map(node)
+    }
+
+    /// Whether it has one.
+    pub fn has_node(&self) -> bool {
+        self.kernel_property("DEVNAME").is_some()
     }
 
     /// Whether the kernel still has it.
@@ -159,13 +199,21 @@ impl Device {
     }
 
     fn above(&self) -> impl Iterator<Item = Self> {
-        let look = self.0.look.upgrade();
-        let mut path = self.path().to_owned();
+        // Not `successors`, which is one ahead of what is asked for.
+        let mut here = self.clone();
         std::iter::from_fn(move || {
-            let above = parent(&path).filter(|above| *above != ROOT)?.to_owned();
-            path.clone_from(&above);
-            Some(Sysfs(look.clone()?).device(&above))
+            here = here.directory_above()?;
+            Some(here.clone())
         })
+    }
+
+    /// What is in the directory above, device or not; `None` at the top.
+    fn directory_above(&self) -> Option<Self> {
+        let find = || {
+            let above = parent(&self.0.devpath).filter(|above| *above != ROOT)?;
+            Some(Sysfs(self.look()?).device(above))
+        };
+        self.0.above.get_or_init(find).clone()
     }
 
     fn path(&self) -> &str {
@@ -178,24 +226,30 @@ impl Device {
 
     /// The last part of where a link in its directory leads.
     pub fn link(&self, name: &str) -> Option<String> {
-        self.look()?.link_name(&format!("{}/{name}", self.path()))
+        self.look()?.link_name(&with(self.path(), name))
     }
 
     fn uevent(&self) -> Option<&str> {
-        let read = || self.look()?.text(&format!("{}/{UEVENT}", self.path()));
+        let read = || self.look()?.text(&with(self.path(), UEVENT));
         self.0.uevent.get_or_init(read).as_deref()
     }
 
     /// The kernel's own properties. Without a value there is no property, for udev as well.
     fn kernel_properties(&self) -> impl Iterator<Item = (&str, &str)> {
-        let lines = self.uevent().unwrap_or_default().lines();
-        lines
+        lines(self.uevent().unwrap_or_default())
             .filter_map(|line| line.split_once('='))
             .filter(|(name, value)| !name.is_empty() && !value.is_empty())
     }
 
+    /// One of them.
     fn kernel_property(&self, key: &str) -> Option<&str> {
-        self.kernel_properties().find(|(name, _)| *name == key).map(|(_, value)| value)
+        self.kernel_values(key).next()
+    }
+
+    fn kernel_values(&self, key: &str) -> impl Iterator<Item = &str> {
+        lines(self.uevent().unwrap_or_default())
+            .filter_map(move |line| value(line, key))
+            .filter(move |value| !key.is_empty() && !value.is_empty())
     }
 
     fn read_attribute(&self, key: &str) -> Option<String> {
@@ -214,23 +268,40 @@ impl Device {
     fn record(&self) -> &Record {
         self.0.record.get_or_init(|| {
             let read = || self.look()?.record(&self.id()?);
-            read().map(|text| Record::parse(&text)).unwrap_or_default()
+            read().map(Record::new).unwrap_or_default()
         })
     }
 
     /// What udev's database calls it.
     fn id(&self) -> Option<String> {
         if let (Some(major), Some(minor)) = (self.kernel_property("MAJOR"), self.kernel_property("MINOR")) {
-            let kind = if self.subsystem() == Some("block") { 'b' } else { 'c' };
-            return Some(format!("{kind}{major}:{minor}"));
+            let kind = if self.subsystem() == Some("block") { "b" } else { "c" };
+            return Some([kind, major, ":", minor].concat());
         }
         if let Some(index) = self.kernel_property("IFINDEX") {
-            return Some(format!("n{index}"));
+            return Some(["n", index].concat());
         }
-        Some(format!("+{}:{}", self.subsystem()?, name(self.path())))
+        Some(["+", self.subsystem()?, ":", name(self.path())].concat())
     }
 }
 
 fn node(name: &str) -> String {
-    if name.starts_with('/') { name.to_owned() } else { format!("{DEV}{name}") }
+    if name.starts_with('/') { name.to_owned() } else { [DEV, name].concat() }
+}
+
+/// The links to a node, as a property.
+fn links(record: &Record) -> Option<String> {
+    let links: Vec<String> = record.links().map(node).collect();
+    (!links.is_empty()).then(|| links.join(" "))
+}
+
+/// Tags, as a property.
+fn tags<'a>(tags: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut all = String::new();
+    for tag in tags {
+        all.push(':');
+        all.push_str(tag);
+    }
+    all.push(':');
+    (all.len() > 1).then_some(all)
 }

@@ -1,6 +1,6 @@
 //! Devices as the kernel shows them in sysfs and as udev keeps them in its database, without a udev library.
 //!
-//! What is not asked for is not read: a call into a wasm engine costs more than all the work between two of them. Names
+//! What is not asked for is not read: a call into a wasm engine costs more than most of the work between two of them. Names
 //! come from directory entries, paths from links, and a file is opened only when a question needs what is in it; what was
 //! read once is not read again by the same [`Sysfs`], which is one look at the machine.
 //!
@@ -8,10 +8,15 @@
 //! for that, and then counts as not there. Only a missing root is an error.
 //!
 //! The map: `tree_*` is how files are read (there is one for WASI and one for native), `path` where links lead, `sysfs`
-//! finds devices, `device` answers questions about one, `record` is what udev's database says of it.
+//! finds devices, `device` answers questions about one, `record` is what udev's database says of it; `names`, `memo` and
+//! `compare` keep what was read, and find it again without comparing long paths byte by byte, for which an engine that
+//! interprets takes longer than for reading them.
 //! This crate knows no rule, no pattern and nothing of Akri.
 
+mod compare;
 mod device;
+mod memo;
+mod names;
 mod path;
 mod record;
 mod sysfs;
@@ -20,4 +25,4 @@ mod sysfs;
 mod tree;
 
 pub use device::Device;
-pub use sysfs::{Places, Skipped, Sysfs, Wanted};
+pub use sysfs::{Places, Skipped, Sysfs, Wanted, ordered};

@@ -1,14 +1,16 @@
 //! One look at the machine: finds devices, and keeps what was read of them.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::Device;
-use crate::path::{is_name, joined, name};
+use crate::compare::{begins, order};
+use crate::memo::{Keyed, Memo};
+use crate::names::{NameSet, Names};
+use crate::path::{is_name, joined, name, parent, with};
 use crate::tree::Tree;
 
 /// Bytes of a file that is read: many times a page, which is what sysfs writes at most but for binary attributes.
@@ -63,16 +65,48 @@ pub struct Sysfs(pub(crate) Rc<Look>);
 pub(crate) struct Look {
     sys: Tree,
     udev: Option<Tree>,
-    /// The names of udev's records: most devices have none, and asking for each would be a call each.
-    records: OnceCell<BTreeSet<String>>,
-    /// The folders of devices, by subsystem.
-    folders: OnceCell<Vec<(String, String)>>,
-    /// The names of devices in a folder that was listed.
-    listed: RefCell<BTreeMap<String, Rc<[String]>>>,
-    /// Where the entries lead that were asked for.
-    links: RefCell<BTreeMap<String, Option<String>>>,
-    devices: RefCell<BTreeMap<String, Device>>,
+    /// The names of udev's records: most devices have none, and asking for each would be a call each. `None` where they
+    /// cannot be listed.
+    records: OnceCell<Option<NameSet>>,
+    /// All folders of devices.
+    all: OnceCell<Vec<Rc<Folder>>>,
+    /// Those that were asked for.
+    folders: Memo<Rc<Folder>>,
+    /// Single entries that were asked for.
+    entries: Memo<Rc<Entry>>,
+    devices: Memo<Device>,
     skipped: Box<dyn Fn(Skipped<'_>)>,
+}
+
+/// A folder that holds a subsystem's devices.
+struct Folder {
+    path: String,
+    subsystem: Rc<str>,
+    listed: OnceCell<Listing>,
+}
+
+/// The names of the devices in a folder, and where each leads once it was asked for.
+struct Listing {
+    names: Names,
+    devices: Vec<OnceCell<Option<Device>>>,
+}
+
+/// An entry, and where it leads.
+struct Entry {
+    path: String,
+    device: Option<Device>,
+}
+
+impl Keyed for Rc<Folder> {
+    fn key(&self) -> &str {
+        &self.path
+    }
+}
+
+impl Keyed for Rc<Entry> {
+    fn key(&self) -> &str {
+        &self.path
+    }
 }
 
 impl fmt::Display for Skipped<'_> {
@@ -87,15 +121,6 @@ impl fmt::Debug for Sysfs {
     }
 }
 
-impl Wanted<'_> {
-    fn wants(self, name: &str) -> bool {
-        match self {
-            Wanted::These(names) => names.contains(&name),
-            Wanted::Passing(test) => test(name),
-        }
-    }
-}
-
 impl Sysfs {
     /// Begins a look. `skipped` hears of what is passed over.
     ///
@@ -106,10 +131,10 @@ impl Sysfs {
             sys: Tree::open(&places.sys)?,
             udev: Tree::open(&places.udev).ok(),
             records: OnceCell::new(),
-            folders: OnceCell::new(),
-            listed: RefCell::default(),
-            links: RefCell::default(),
-            devices: RefCell::default(),
+            all: OnceCell::new(),
+            folders: Memo::default(),
+            entries: Memo::default(),
+            devices: Memo::default(),
             skipped: Box::new(skipped),
         };
         Ok(Self(Rc::new(look)))
@@ -117,7 +142,8 @@ impl Sysfs {
 
     /// Whether udev's database can be read.
     pub fn has_records(&self) -> bool {
-        self.0.udev.as_ref().is_some_and(|udev| udev.exists(RECORDS))
+        let listed = self.0.records.get().is_some_and(Option::is_some);
+        listed || self.0.udev.as_ref().is_some_and(|udev| udev.exists(RECORDS))
     }
 
     /// How many calls of the system, or of the wasm engine, this look made so far.
@@ -128,51 +154,63 @@ impl Sysfs {
     /// The devices of these subsystems and names, each once, ordered by path. Names are those of directory entries, where
     /// `!` stands for `/`.
     pub fn devices(&self, subsystems: Wanted<'_>, names: Wanted<'_>) -> Vec<Device> {
-        let mut found = BTreeMap::new();
-        let mut take = |subsystem: &str, folder: &str, name: &str| {
-            if let Some(device) = self.linked(folder, name) {
-                device.is_of(subsystem);
-                found.insert(device.devpath().to_owned(), device);
-            }
-        };
-        for (subsystem, folder) in self.folders_of(subsystems) {
+        let mut found = Vec::new();
+        let mut each = |folder: &Folder| {
+            let mut take = |device: &Option<Device>| {
+                if let Some(device) = device {
+                    device.is_of(&folder.subsystem);
+                    found.push(device.clone());
+                }
+            };
             match names {
                 Wanted::These(names) => {
                     for name in names.iter().filter(|name| is_name(name)) {
-                        take(&subsystem, &folder, name);
+                        take(&self.linked(&folder.path, name));
                     }
                 }
                 Wanted::Passing(test) => {
-                    for name in self.names(&folder).iter().filter(|name| test(name)) {
-                        take(&subsystem, &folder, name);
+                    let listing = folder.listed.get_or_init(|| self.listing(&folder.path));
+                    for (name, device) in
+                        listing.names.iter().zip(&listing.devices).filter(|(name, _)| test(name))
+                    {
+                        take(device.get_or_init(|| self.leads(&with(&folder.path, name), folder.path.len())));
                     }
                 }
             }
+        };
+        match subsystems {
+            Wanted::These(subsystems) => {
+                for subsystem in subsystems.iter().filter(|subsystem| is_name(subsystem)) {
+                    each(&self.folder(bus(subsystem), subsystem));
+                    each(&self.folder(class(subsystem), subsystem));
+                }
+            }
+            Wanted::Passing(test) => {
+                let all = self.0.all.get_or_init(|| self.all_folders());
+                all.iter().filter(|folder| test(&folder.subsystem)).for_each(|folder| each(folder));
+            }
         }
-        found.into_values().collect()
+        ordered(found)
     }
 
     /// The devices that ever had this tag, ordered by path.
     pub fn tagged(&self, tag: &str) -> Vec<Device> {
-        let mut found = BTreeMap::new();
+        let mut found = Vec::new();
         if let (Some(udev), true) = (&self.0.udev, is_name(tag)) {
-            let folder = format!("{TAGS}/{tag}");
-            for id in self.0.heard(&folder, list(udev, &folder, |_| true)).unwrap_or_default() {
-                if let Some(device) = self.by_id(&id) {
-                    found.insert(device.devpath().to_owned(), device);
-                }
-            }
+            let folder = with(TAGS, tag);
+            let ids = self.0.heard(&folder, list(udev, &folder, |_| true)).unwrap_or_default();
+            found.extend(ids.iter().filter_map(|id| self.by_id(id)));
         }
-        found.into_values().collect()
+        ordered(found)
     }
 
     /// The device at this path, as `DEVPATH` gives it; `None` where there is none.
     pub fn at(&self, devpath: &str) -> Option<Device> {
         let path = joined("", devpath.strip_prefix('/')?)?;
-        if format!("/{path}") != devpath || !path.starts_with("devices/") {
+        if devpath.strip_prefix('/') != Some(&*path) || !is_device(&path) {
             return None;
         }
-        let device = self.device(&path);
+        let device = self.device(devpath);
         device.exists().then_some(device)
     }
 
@@ -196,78 +234,90 @@ impl Sysfs {
 
     /// The device that an entry of a folder links to.
     fn linked(&self, folder: &str, name: &str) -> Option<Device> {
-        let entry = format!("{folder}/{name}");
-        if let Some(path) = self.0.links.borrow().get(&entry) {
-            return path.as_ref().map(|path| self.device(path));
-        }
-        let target = self.0.heard(&entry, self.0.sys.link(&entry));
-        let path =
-            target.and_then(|target| joined(folder, &target)).filter(|path| path.starts_with("devices/"));
-        let device = path.as_ref().map(|path| self.device(path));
-        self.0.links.borrow_mut().insert(entry, path);
-        device
+        // Neighbours of the folder are asked for the same name, and others in it are not.
+        let near = parent(folder).map_or(0, str::len);
+        let find = |path: String| {
+            let device = self.leads(&path, near);
+            Rc::new(Entry { path, device })
+        };
+        self.0.entries.get(with(folder, name), find).device.clone()
     }
 
-    pub(crate) fn device(&self, path: &str) -> Device {
-        let mut devices = self.0.devices.borrow_mut();
-        if let Some(device) = devices.get(path) {
-            return device.clone();
-        }
-        let device = Device::new(self, path);
-        devices.insert(path.to_owned(), device.clone());
-        device
+    /// The device that an entry links to, read from the folder that the first `near` bytes of its path are.
+    fn leads(&self, entry: &str, near: usize) -> Option<Device> {
+        let to = |target: &str| joined(parent(entry).unwrap_or_default(), target);
+        let mut path =
+            self.0.heard(entry, self.0.sys.link(entry, near, to))?.filter(|path| is_device(path))?;
+        path.insert(0, '/');
+        Some(self.device(path))
     }
 
-    /// The folders that hold devices, with their subsystems.
-    fn folders_of(&self, wanted: Wanted<'_>) -> Vec<(String, String)> {
-        let pair = |subsystem: &str, folder: String| (subsystem.to_owned(), folder);
-        match wanted {
-            Wanted::These(names) => {
-                let names = names.iter().copied().filter(|name| is_name(name));
-                names.flat_map(|name| [pair(name, bus(name)), pair(name, class(name))]).collect()
-            }
-            test => {
-                let all = self.0.folders.get_or_init(|| self.all_folders());
-                all.iter().filter(|(subsystem, _)| test.wants(subsystem)).cloned().collect()
-            }
-        }
+    /// The device at a path, whether there is one or not.
+    pub(crate) fn device(&self, devpath: impl AsRef<str> + Into<String>) -> Device {
+        self.0.devices.get(devpath, |devpath| Device::new(self, devpath))
     }
 
-    fn all_folders(&self) -> Vec<(String, String)> {
+    fn folder(&self, path: String, subsystem: &str) -> Rc<Folder> {
+        let folder = |path| Folder { path, subsystem: subsystem.into(), listed: OnceCell::new() };
+        self.0.folders.get(path, |path| Rc::new(folder(path)))
+    }
+
+    fn all_folders(&self) -> Vec<Rc<Folder>> {
         let names = |folder: &str| {
             let listed = list(&self.0.sys, folder, |kind| kind != Kind::Other);
-            self.0.heard(folder, listed).unwrap_or_default().into_iter()
+            self.0.heard(folder, listed).unwrap_or_default()
         };
-        let buses = names("bus").map(|name| (bus(&name), name));
-        let classes = names("class").map(|name| (class(&name), name));
-        buses.chain(classes).map(|(folder, name)| (name, folder)).collect()
+        let (buses, classes) = (names("bus"), names("class"));
+        let buses = buses.iter().map(|name| self.folder(bus(name), name));
+        buses.chain(classes.iter().map(|name| self.folder(class(name), name))).collect()
     }
 
-    /// The names of the devices in a folder, listed once.
-    fn names(&self, folder: &str) -> Rc<[String]> {
-        if let Some(names) = self.0.listed.borrow().get(folder) {
-            return names.clone();
-        }
+    /// What is in a folder.
+    fn listing(&self, folder: &str) -> Listing {
         // Devices are links there; what else there is are the subsystem's own files.
         let listed = list(&self.0.sys, folder, |kind| kind == Kind::Link);
-        let names: Rc<[String]> = self.0.heard(folder, listed).unwrap_or_default().into();
-        self.0.listed.borrow_mut().insert(folder.to_owned(), names.clone());
-        names
+        let names = self.0.heard(folder, listed).unwrap_or_default();
+        let devices = (0..names.len()).map(|_| OnceCell::new()).collect();
+        Listing { names, devices }
     }
+}
+
+/// Devices ordered by path, each once.
+pub fn ordered(devices: Vec<Device>) -> Vec<Device> {
+    let mut devices = sorted(devices);
+    // A path is one device of a look.
+    devices.dedup_by(|a, b| a.is(b));
+    devices
+}
+
+/// Sorts by merging, what is in order already at once. (std's sort is five kilobytes of a guest.)
+fn sorted(mut devices: Vec<Device>) -> Vec<Device> {
+    let is_less = |a: &Device, b: &Device| order(a.devpath(), b.devpath()).is_lt();
+    if devices.windows(2).all(|pair| !is_less(&pair[1], &pair[0])) {
+        return devices;
+    }
+    let behind = devices.split_off(devices.len() / 2);
+    let mut all = Vec::with_capacity(devices.len() + behind.len());
+    let (mut one, mut other) =
+        (sorted(devices).into_iter().peekable(), sorted(behind).into_iter().peekable());
+    while let (Some(a), Some(b)) = (one.peek(), other.peek()) {
+        all.extend(if is_less(b, a) { other.next() } else { one.next() });
+    }
+    all.extend(one);
+    all.extend(other);
+    all
 }
 
 impl Look {
     /// A text file of sysfs, as it is.
     pub(crate) fn text(&self, path: &str) -> Option<String> {
-        let bytes = self.heard(path, self.sys.read(path, FILE_BYTES))?;
-        let text = String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into());
-        self.heard(path, text)
+        self.heard(path, self.sys.read(path, near(path), FILE_BYTES).and_then(text))
     }
 
     /// The last part of where a link of sysfs leads.
     pub(crate) fn link_name(&self, path: &str) -> Option<String> {
-        let target = self.heard(path, self.sys.link(path))?;
-        Some(name(&target).to_owned()).filter(|name| is_name(name))
+        let to = |target: &str| Some(name(target)).filter(|name| is_name(name)).map(str::to_owned);
+        self.heard(path, self.sys.link(path, near(path), to))?
     }
 
     /// The path of a file below a device, whose directories may be links: `device/vendor` is below a disk.
@@ -279,12 +329,14 @@ impl Look {
             if !is_name(part) {
                 return None;
             }
-            let inner = format!("{path}/{part}");
-            path = match parts.peek().and_then(|_| self.sys.link(&inner).ok()) {
+            let inner = with(&path, part);
+            let to = |target: &str| joined(&path, target);
+            let followed = parts.peek().and_then(|_| self.sys.link(&inner, near(&inner), to).ok());
+            path = match followed {
                 None => inner,
-                Some(target) => {
+                Some(followed) => {
                     links += 1;
-                    joined(&path, &target).filter(|_| links <= LINKS)?
+                    followed.filter(|_| links <= LINKS)?
                 }
             };
         }
@@ -294,19 +346,12 @@ impl Look {
     /// udev's record of that name.
     pub(crate) fn record(&self, id: &str) -> Option<String> {
         let udev = self.udev.as_ref()?;
-        let there = self.records.get_or_init(|| {
-            let mut names = BTreeSet::new();
-            for name in self.heard(RECORDS, list(udev, RECORDS, |_| true)).unwrap_or_default() {
-                names.insert(name);
-            }
-            names
-        });
-        if !there.contains(id) {
+        let list = || self.heard(RECORDS, list(udev, RECORDS, |_| true)).map(NameSet::from);
+        if !self.records.get_or_init(list).as_ref()?.has(id) {
             return None;
         }
-        let path = format!("{RECORDS}/{id}");
-        let bytes = self.heard(&path, udev.read(&path, FILE_BYTES))?;
-        self.heard(&path, String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into()))
+        let path = with(RECORDS, id);
+        self.heard(&path, udev.read(&path, RECORDS.len(), FILE_BYTES).and_then(text))
     }
 
     /// A result, or `None` after its error was told. That something is not there is the usual thing, and not told.
@@ -324,20 +369,33 @@ impl Look {
 }
 
 /// The names in a folder but for hidden ones.
-fn list(tree: &Tree, folder: &str, wanted: impl Fn(Kind) -> bool) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
+fn list(tree: &Tree, folder: &str, wanted: impl Fn(Kind) -> bool) -> io::Result<Names> {
+    let mut names = Names::default();
     tree.entries(folder, &mut |name, kind| {
         if wanted(kind) && !name.starts_with('.') {
-            names.push(name.to_owned());
+            names.push(name);
         }
     })?;
     Ok(names)
 }
 
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// How much of the path of a device's file is the folder that its neighbours share: all but the last two parts.
+fn near(path: &str) -> usize {
+    parent(path).and_then(parent).map_or(0, str::len)
+}
+
+fn is_device(path: &str) -> bool {
+    begins(path, "devices/")
+}
+
 fn bus(subsystem: &str) -> String {
-    format!("bus/{subsystem}/devices")
+    ["bus/", subsystem, "/devices"].concat()
 }
 
 fn class(subsystem: &str) -> String {
-    format!("class/{subsystem}")
+    with("class", subsystem)
 }

@@ -61,8 +61,9 @@ impl Tree {
         Ok(())
     }
 
-    /// A file's bytes; an error where there are more than `limit`, or where it is a link.
-    pub(crate) fn read(&self, file: &str, limit: usize) -> io::Result<Vec<u8>> {
+    /// A file's bytes; an error where there are more than `limit`, or where it is a link. The kernel walks a whole path by
+    /// one call: which folder it is in is of no use here.
+    pub(crate) fn read(&self, file: &str, _folder: usize, limit: usize) -> io::Result<Vec<u8>> {
         let file = self.opened(file, OFlags::empty())?;
         let mut room = self.room.borrow_mut();
         let mut bytes = Vec::new();
@@ -83,11 +84,11 @@ impl Tree {
         }
     }
 
-    /// Where a link leads.
-    pub(crate) fn link(&self, path: &str) -> io::Result<String> {
+    /// Hands on where a link leads.
+    pub(crate) fn link<T>(&self, path: &str, _folder: usize, to: impl FnOnce(&str) -> T) -> io::Result<T> {
         self.count(1);
         let target = rustix::fs::readlinkat(&self.root, path, Vec::new())?;
-        target.into_string().map_err(|_| ErrorKind::InvalidData.into())
+        Ok(to(target.to_str().map_err(|_| ErrorKind::InvalidData)?))
     }
 
     /// Whether there is anything of that name.

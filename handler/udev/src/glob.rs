@@ -2,28 +2,36 @@
 
 /// A pattern, or several with `|` between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glob(String);
+pub(crate) struct Glob {
+    pattern: String,
+    /// Whether there are several. Most patterns are one, and most texts that are held against them are not it.
+    is_several: bool,
+}
 
 impl Glob {
     pub(crate) fn new(pattern: &str) -> Self {
-        Self(pattern.to_owned())
+        Self { pattern: pattern.to_owned(), is_several: pattern.contains('|') }
+    }
+
+    /// Whether a text has anything of a pattern in it, but for alternatives.
+    pub(crate) fn is_pattern(text: &str) -> bool {
+        text.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'))
     }
 
     /// The texts that it stands for, where it has nothing of a pattern in it.
     pub(crate) fn literals(&self) -> Option<impl Iterator<Item = &str>> {
-        (!self.0.contains(['*', '?', '[', '\\']))
-            .then(|| std::iter::once(&*self.0).chain(self.alternatives()))
+        (!Self::is_pattern(&self.pattern)).then(|| std::iter::once(&*self.pattern).chain(self.alternatives()))
     }
 
     /// Whether the whole of `text` matches. A `|` may also stand for itself, as it does in the C library's `fnmatch`.
     pub(crate) fn matches(&self, text: &str) -> bool {
         let one = |pattern: &str| matches(pattern.as_bytes(), text.as_bytes());
-        one(&self.0) || self.alternatives().any(one)
+        one(&self.pattern) || self.is_several && self.alternatives().any(one)
     }
 
     fn alternatives(&self) -> impl Iterator<Item = &str> {
         // None where there is only one.
-        self.0.split('|').filter(|part| part.len() < self.0.len())
+        self.pattern.split('|').filter(|part| part.len() < self.pattern.len())
     }
 }
 

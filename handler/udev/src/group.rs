@@ -1,34 +1,22 @@
 //! Folds a device's descendants into it.
 
-use std::collections::BTreeMap;
-
-/// Groups of devices, by the path of the first of each.
-pub(crate) type Groups = BTreeMap<String, Nodes>;
-/// Devices by path, each with its node if it has one.
-pub(crate) type Nodes = BTreeMap<String, Option<String>>;
-
-/// The topmost devices, each with itself and its descendants, ordered by path.
-pub(crate) fn grouped(devices: Nodes) -> Groups {
-    let mut groups = Groups::new();
-    for (path, node) in &devices {
-        groups.entry(top(&devices, path).to_owned()).or_default().insert(path.clone(), node.clone());
+/// The topmost devices, each with itself and its descendants; all ordered by path, as `devices` are.
+pub(crate) fn grouped<D>(devices: &[D], path: fn(&D) -> &str) -> Vec<Vec<&D>> {
+    // A path comes before those that begin with it, so whatever a device goes with is there already, and in order.
+    let mut groups: Vec<Vec<&D>> = Vec::new();
+    for device in devices {
+        let place = |top: &str| groups.binary_search_by(|group| path(group[0]).cmp(top)).ok();
+        match above(path(device)).find_map(place) {
+            Some(group) => groups[group].push(device),
+            None => groups.push(vec![device]),
+        }
     }
     groups
 }
 
-/// Each device by itself.
-pub(crate) fn single(devices: Nodes) -> Groups {
-    let mut groups = Groups::new();
-    for (path, node) in devices {
-        groups.entry(path.clone()).or_default().insert(path, node);
-    }
-    groups
-}
-
-/// The first device on the way down to this path.
-fn top<'p>(devices: &Nodes, path: &'p str) -> &'p str {
-    let ends = path.match_indices('/').map(|(end, _)| end).filter(|end| *end > 0);
-    ends.filter_map(|end| path.get(..end)).find(|above| devices.contains_key(*above)).unwrap_or(path)
+/// The paths on the way down to this one.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(end, _)| end).filter(|end| *end > 0).filter_map(|end| path.get(..end))
 }
 
 #[cfg(test)]
@@ -37,16 +25,14 @@ mod tests {
 
     #[test]
     fn descendants_go_with_the_topmost_and_neighbours_do_not() {
+        let groups = |paths: &[&'static str]| -> Vec<(&str, usize)> {
+            grouped(paths, |path| path).iter().map(|group| (*group[0], group.len())).collect()
+        };
         let devices =
-            ["/d/usb1/1-1", "/d/usb1/1-1/1-1:1.0/video0", "/d/usb1/1-1.2", "/d/usb1/1-10", "/d/x/y"];
-        let nodes: Nodes = devices.iter().map(|path| ((*path).to_owned(), None)).collect();
-        let groups = grouped(nodes);
-        let tops: Vec<(&str, usize)> = groups.iter().map(|(top, all)| (top.as_str(), all.len())).collect();
-        assert_eq!(tops, [("/d/usb1/1-1", 2), ("/d/usb1/1-1.2", 1), ("/d/usb1/1-10", 1), ("/d/x/y", 1)]);
-        let nodes: Nodes = ["/a/b/c", "/a/b", "/a"].map(|path| (path.to_owned(), None)).into();
-        assert_eq!(
-            grouped(nodes).into_iter().map(|(top, all)| (top, all.len())).next(),
-            Some(("/a".into(), 3))
-        );
+            ["/d/usb1/1-1", "/d/usb1/1-1.2", "/d/usb1/1-1/1-1:1.0/video0", "/d/usb1/1-10", "/d/x/y"];
+        assert!(devices.is_sorted());
+        let expected = [("/d/usb1/1-1", 2), ("/d/usb1/1-1.2", 1), ("/d/usb1/1-10", 1), ("/d/x/y", 1)];
+        assert_eq!(groups(&devices), expected);
+        assert_eq!(groups(&["/a", "/a/b", "/a/b/c"]), [("/a", 3)]);
     }
 }

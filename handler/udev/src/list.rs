@@ -4,9 +4,9 @@ use std::io;
 
 use akri_exchange::limits;
 use akri_handler_sdk::{Context, Device, DeviceSpec, Failure};
-use akri_sysfs::Sysfs;
+use akri_sysfs::{Sysfs, ordered};
 
-use crate::group::{Nodes, grouped, single};
+use crate::group::grouped;
 use crate::resource::{ResourceName, pci_address, usb_address, vfio_nodes};
 use crate::{Details, Rule, search};
 
@@ -50,20 +50,21 @@ pub fn discover(
     let sysfs = open().map_err(|error| {
         Failure::unavailable(format!("sysfs cannot be read: {error}; it has to be mounted in the container"))
     })?;
-    let mut nodes = Nodes::new();
-    for device in rules.iter().flat_map(|rule| search::devices(&sysfs, rule)) {
-        let (path, node) = handed_out(&device);
-        nodes.insert(path, node);
-    }
-    let groups = if details.group_recursive { grouped(nodes) } else { single(nodes) };
+    let found = rules.iter().flat_map(|rule| search::devices(&sysfs, rule)).map(handed_out);
+    let found = ordered(found.collect());
+    let groups = if details.group_recursive {
+        grouped(&found, akri_sysfs::Device::devpath)
+    } else {
+        found.iter().map(|device| vec![device]).collect()
+    };
     if groups.len() > limits::DEVICES {
         let problem =
             format!("{} devices match, and {} are the most: narrow the rules", groups.len(), limits::DEVICES);
         return Err(Failure::unavailable(problem));
     }
     let (mut devices, mut left_out) = (Vec::with_capacity(groups.len()), Vec::new());
-    for (id, members) in groups {
-        let device = listed(&sysfs, details, &wishes, id, members);
+    for members in groups {
+        let device = listed(details, &wishes, &members);
         match device.check() {
             Ok(()) => devices.push(device),
             Err(invalid) => left_out.push(format!("left out {}: {invalid}", device.id.escape_debug())),
@@ -101,37 +102,43 @@ fn rules(details: &Details) -> Result<Vec<Rule>, Failure> {
     details.udev_rules.iter().enumerate().map(read).collect()
 }
 
-/// Path and node: a device without a node stands for the first one above it that has one.
-fn handed_out(device: &akri_sysfs::Device) -> (String, Option<String>) {
+/// A device without a node stands for the first one above it that has one.
+fn handed_out(device: akri_sysfs::Device) -> akri_sysfs::Device {
     let mut current = Some(device.clone());
     while let Some(here) = current {
-        if let Some(node) = here.node() {
-            return (here.devpath().to_owned(), Some(node));
+        if here.has_node() {
+            return here;
         }
         current = here.parent();
     }
-    (device.devpath().to_owned(), None)
+    device
 }
 
-fn listed(sysfs: &Sysfs, details: &Details, wishes: &Wishes, id: String, members: Nodes) -> Device {
-    let mut device = Device::new(&id).property(UDEV_DEVPATH, &id);
+/// The first of the members, with the nodes of them all.
+fn listed(details: &Details, wishes: &Wishes, members: &[&akri_sysfs::Device]) -> Device {
+    let first = members[0];
+    let id = first.devpath();
+    let mut device = Device::new(id).property(UDEV_DEVPATH, id);
     let spec = |path: String, permissions: &str| DeviceSpec {
         container_path: path.clone(),
         host_path: path,
         permissions: permissions.to_owned(),
     };
-    for (index, node) in members.into_values().enumerate() {
-        let Some(node) = node else { continue };
+    for (index, member) in members.iter().enumerate() {
+        let Some(node) = member.node() else { continue };
         let suffix = if details.group_recursive { format!("_{index}") } else { String::new() };
-        if let (Some(resource), Some(address)) = (&wishes.resource, usb_address(&node)) {
-            device.properties.insert(resource.usb_property() + &suffix, address);
+        if let Some(resource) = &wishes.resource {
+            let property = |address| (resource.usb_property() + &suffix, address);
+            device.properties.extend(usb_address(&node).map(property));
         }
-        device.properties.insert(format!("{UDEV_DEVNODE}{suffix}"), node.clone());
+        device.properties.insert(UDEV_DEVNODE.to_owned() + &suffix, node.clone());
         device.device_specs.push(spec(node, details.permissions.as_str()));
     }
-    if let (Some(resource), Some(address)) = (&wishes.resource, pci_address(&id)) {
+    if let Some((resource, address)) =
+        wishes.resource.as_ref().and_then(|name| Some((name, pci_address(id)?)))
+    {
         device.properties.insert(resource.pci_property(), address.to_owned());
-        let group = sysfs.at(&id).filter(|_| wishes.vfio).and_then(|pci| pci.link(IOMMU_GROUP));
+        let group = wishes.vfio.then(|| first.link(IOMMU_GROUP)).flatten();
         for node in group.iter().flat_map(|group| vfio_nodes(group)) {
             device.device_specs.push(spec(node, VFIO_PERMISSIONS));
         }

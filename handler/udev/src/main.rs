@@ -3,6 +3,9 @@
 //! `LOG_LEVEL` is `info` or `debug`, by default `info`; `debug` names what was passed over in sysfs, for it could not be
 //! read. `SYSFS_DIRECTORY` and `UDEV_DIRECTORY` are where sysfs and udev's database are, by default `/sys` and `/run/udev`.
 
+#[cfg(any(target_os = "wasi", test))]
+mod heap;
+
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +13,10 @@ use std::time::Duration;
 use akri_handler_sdk::Handler;
 use akri_sysfs::{Places, Skipped, Sysfs};
 use udev_handler::{Details, discover};
+
+#[cfg(target_os = "wasi")]
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap::new();
 
 /// The name that Configurations give.
 const NAME: &str = "udev";

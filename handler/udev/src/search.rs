@@ -1,5 +1,7 @@
 //! The devices of a rule. What costs nothing is asked first: names, then links, then files, then the files of parents.
 
+use std::borrow::Cow;
+
 use akri_sysfs::{Device, Sysfs, Wanted};
 
 use crate::glob::Glob;
@@ -71,8 +73,8 @@ fn candidates(sysfs: &Sysfs, rule: &Rule) -> Vec<Device> {
         return paths.iter().filter_map(|path| sysfs.at(path)).collect();
     }
     let (subsystems, names) = (rule.literals(Field::Subsystem), rule.literals(Field::Kernel));
-    let subsystem_test = |name: &str| rule.allows(Field::Subsystem, name);
-    let name_test = |name: &str| rule.allows(Field::Kernel, name);
+    let subsystem_test = rule.test(Field::Subsystem);
+    let name_test = rule.test(Field::Kernel);
     let subsystems = match &subsystems {
         Some(these) => Wanted::These(these),
         None => Wanted::Passing(&subsystem_test),
@@ -117,12 +119,21 @@ impl Rule {
         })
     }
 
+    /// A test of that field's texts.
+    fn test(&self, field: Field) -> impl Fn(&str) -> bool {
+        let asks = self.conditions.iter().any(|condition| condition.field == field);
+        move |text| !asks || self.allows(field, text)
+    }
+
     /// Whether the conditions on a field of one value let it pass, as far as its text alone tells.
     fn allows(&self, field: Field, text: &str) -> bool {
         let mut equal = self.of(field, Operator::Equal).peekable();
-        let plain = text.replace('!', "/");
-        let hits =
-            |condition: &Condition| condition.pattern.matches(text) || condition.pattern.matches(&plain);
+        // Few names are other ones in their directory entry.
+        let differs = text.bytes().any(|byte| byte == b'!');
+        let plain = if differs { Cow::from(text.replace('!', "/")) } else { Cow::from(text) };
+        let hits = |condition: &Condition| {
+            condition.pattern.matches(text) || differs && condition.pattern.matches(&plain)
+        };
         (equal.peek().is_none() || equal.any(hits))
             && !self.of(field, Operator::Unequal).any(|condition| condition.pattern.matches(&plain))
     }
@@ -158,8 +169,11 @@ impl Condition {
         match self.field {
             Field::Kernel => {
                 // Natively the entry's name is compared, where a slash is an exclamation mark.
-                hit(device.name())
-                    || self.operator == Operator::Equal && hit(&device.name().replace('/', "!"))
+                let name = device.name();
+                hit(name)
+                    || self.operator == Operator::Equal
+                        && name.bytes().any(|byte| byte == b'/')
+                        && hit(&name.replace('/', "!"))
             }
             Field::Devpath => hit(device.devpath()),
             Field::Subsystem => device.subsystem().is_some_and(hit),
@@ -179,14 +193,12 @@ impl Condition {
 
     fn property_matches(&self, device: &Device) -> bool {
         // For udev's library the property's name may be a pattern, too.
-        let names = (self.operator == Operator::Equal).then(|| Glob::new(&self.key));
-        match names.filter(|names| names.literals().is_none()) {
-            Some(names) => device
-                .properties()
-                .iter()
-                .any(|(name, value)| names.matches(name) && self.pattern.matches(value)),
-            None => device.property(&self.key).is_some_and(|value| self.pattern.matches(&value)),
+        if self.operator == Operator::Equal && Glob::is_pattern(&self.key) {
+            let names = Glob::new(&self.key);
+            let all = device.properties();
+            return all.iter().any(|(name, value)| names.matches(name) && self.pattern.matches(value));
         }
+        device.property(&self.key).is_some_and(|value| self.pattern.matches(&value))
     }
 }
 
