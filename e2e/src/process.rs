@@ -61,10 +61,15 @@ impl Process {
     /// # Errors
     /// Where the process is gone.
     pub fn rss(&self) -> anyhow::Result<u64> {
-        let text = self.field("VmRSS")?;
-        let kib: u64 =
-            text.trim_end_matches("kB").trim().parse().with_context(|| format!("VmRSS {text:?}"))?;
-        Ok(kib * 1024)
+        kib("VmRSS", &self.field("VmRSS")?)
+    }
+
+    /// Memory that it has mapped, in bytes, whether anything is in it or not.
+    ///
+    /// # Errors
+    /// Where the process is gone.
+    pub fn mapped(&self) -> anyhow::Result<u64> {
+        kib("VmSize", &self.field("VmSize")?)
     }
 
     /// A field of what its mappings come to together (`smaps_rollup`), for instance `Pss`, in bytes.
@@ -72,10 +77,7 @@ impl Process {
     /// # Errors
     /// Where the process is gone, somebody else's, or the field is not there.
     pub fn rolled_up(&self, name: &str) -> anyhow::Result<u64> {
-        let text = field_of(&self.dir.join("smaps_rollup"), name)?;
-        let kib: u64 =
-            text.trim_end_matches("kB").trim().parse().with_context(|| format!("{name} {text:?}"))?;
-        Ok(kib * 1024)
+        kib(name, &field_of(&self.dir.join("smaps_rollup"), name)?)
     }
 
     /// Whether it has executable memory that is of no file: native code that was made, or unpacked, at run time.
@@ -149,6 +151,12 @@ fn field(dir: &Path, name: &str) -> anyhow::Result<String> {
     field_of(&dir.join("status"), name)
 }
 
+/// A size as the kernel writes it, `12 kB`, in bytes.
+fn kib(name: &str, text: &str) -> anyhow::Result<u64> {
+    let kib: u64 = text.trim_end_matches("kB").trim().parse().with_context(|| format!("{name} {text:?}"))?;
+    Ok(kib * 1024)
+}
+
 /// A line `NAME: VALUE` of a file of `/proc`.
 fn field_of(path: &Path, name: &str) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -165,6 +173,7 @@ mod tests {
         let own = Process::new(Path::new("/proc"), std::process::id());
         assert!(own.exists() && own.rss().unwrap() > 100_000);
         assert_eq!(own.field("Pid").unwrap(), std::process::id().to_string());
+        assert!(own.mapped().unwrap() > own.rss().unwrap());
         assert!(own.rolled_up("Anonymous").unwrap() > 100_000);
         assert!(own.voluntary_switches().is_ok() && own.field("Nothing").is_err());
     }

@@ -65,6 +65,14 @@ impl Inotify {
         let _ = inotify::remove_watch(self.fd.get_ref(), watch.0);
     }
 
+    /// How many the kernel has.
+    #[cfg(test)]
+    pub(crate) fn watches(&self) -> usize {
+        use std::os::fd::AsRawFd;
+        let info = format!("/proc/self/fdinfo/{}", self.fd.get_ref().as_raw_fd());
+        std::fs::read_to_string(info).unwrap().lines().filter(|line| line.starts_with("inotify wd:")).count()
+    }
+
     /// Waits for at least one event and reads what is there. Cancelling loses nothing.
     pub(crate) async fn events(&self) -> io::Result<Vec<Event>> {
         loop {

@@ -40,6 +40,8 @@ pub(super) struct Actor {
     pub(super) name: String,
     child: Child,
     pub(super) started: Instant,
+    /// Whether it gets no more memory, or may still end because it did not.
+    pub(super) starved: bool,
     log: PathBuf,
 }
 
@@ -107,7 +109,7 @@ impl Actor {
             command.stderr(file);
         }
         let child = command.kill_on_drop(true).spawn().with_context(|| format!("cannot start {name}"))?;
-        Ok(Self { name: name.to_owned(), child, started: Instant::now(), log })
+        Ok(Self { name: name.to_owned(), child, started: Instant::now(), starved: false, log })
     }
 
     /// The handler under the engine, with the place's root as its own, and with these variables besides.
@@ -164,10 +166,26 @@ impl Actor {
 
     /// Lets it have no more descriptors than it has open, or, with `None`, as many as before.
     pub(super) fn limit_descriptors(&self, most: Option<u64>) -> anyhow::Result<()> {
-        let pid = Pid::from_raw(self.pid());
-        let own = rustix::process::getrlimit(Resource::Nofile);
+        self.limit(Resource::Nofile, most)
+    }
+
+    /// Lets it map no more memory than it has.
+    pub(super) fn starve(&mut self) -> anyhow::Result<()> {
+        self.starved = true;
+        let process = crate::process::Process::new(Path::new("/proc"), self.pid().unsigned_abs());
+        self.limit(Resource::As, Some(process.mapped()?))
+    }
+
+    /// Again as much as before. It may be ending already: whether it is [`starved`](Self::starved) is left to who sees that.
+    pub(super) fn feed(&self) -> anyhow::Result<()> {
+        self.limit(Resource::As, None)
+    }
+
+    fn limit(&self, resource: Resource, most: Option<u64>) -> anyhow::Result<()> {
+        let own = rustix::process::getrlimit(resource);
         let limit = Rlimit { current: most.or(own.current), maximum: own.maximum };
-        prlimit(pid, Resource::Nofile, limit).with_context(|| format!("cannot limit {}", self.name))?;
+        let pid = Pid::from_raw(self.pid()).with_context(|| format!("{} is gone", self.name))?;
+        prlimit(Some(pid), resource, limit).with_context(|| format!("cannot limit {}", self.name))?;
         Ok(())
     }
 

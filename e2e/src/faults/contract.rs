@@ -72,6 +72,11 @@ impl Contract {
         self.killed.insert(pid);
     }
 
+    /// It was not killed after all.
+    pub(super) fn spared(&mut self, pid: i32) {
+        self.killed.remove(&pid);
+    }
+
     /// A proxy was stopped, starved, or let go again: no time that ran meanwhile counts.
     pub(super) fn disturbed(&mut self, pid: i32) {
         self.disturbed.insert(pid, Instant::now());

@@ -17,6 +17,9 @@ pub(super) enum Fault {
     Replaced,
     Overflow,
     NoDescriptors(usize),
+    HandlerNoDescriptors,
+    NoMemory(usize),
+    HandlerNoMemory,
 }
 
 /// What a fault concerns: two faults of one do not overlap.
@@ -44,9 +47,11 @@ impl Fault {
             Emptied,
             Replaced,
             Overflow,
+            HandlerNoDescriptors,
+            HandlerNoMemory,
         ];
         for number in 0..proxies {
-            all.extend([KillProxy(number), StopProxy(number), NoDescriptors(number)]);
+            all.extend([KillProxy(number), StopProxy(number), NoDescriptors(number), NoMemory(number)]);
         }
         if own_file_system {
             all.extend([NoRoom, NoInodes]);
@@ -57,8 +62,10 @@ impl Fault {
     pub(super) fn victim(self) -> Victim {
         use Fault::*;
         match self {
-            KillHandler | StopHandler => Victim::Handler,
-            KillProxy(number) | StopProxy(number) | NoDescriptors(number) => Victim::Proxy(number),
+            KillHandler | StopHandler | HandlerNoDescriptors | HandlerNoMemory => Victim::Handler,
+            KillProxy(number) | StopProxy(number) | NoDescriptors(number) | NoMemory(number) => {
+                Victim::Proxy(number)
+            }
             KillAgent | StopAgent | RemoveSocket => Victim::Agent,
             NoRoom | NoInodes | ReadOnly | Emptied | Replaced => Victim::Directory,
             Overflow => Victim::Proxies,
@@ -83,6 +90,9 @@ impl Fault {
             Replaced => "exchange deleted and made anew",
             Overflow => "inotify queue overflows",
             NoDescriptors(_) => "proxy without a free descriptor",
+            HandlerNoDescriptors => "handler without a free descriptor",
+            NoMemory(_) => "proxy that gets no more memory",
+            HandlerNoMemory => "handler that gets no more memory",
         }
     }
 }

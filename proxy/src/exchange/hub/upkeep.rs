@@ -76,8 +76,28 @@ impl Hub {
             let watch = self.inotify.add(&path.join(name), flags)?;
             self.watches.insert(watch, place);
         }
+        self.forget_former();
         self.meet_peers();
         Ok(())
+    }
+
+    /// Where this proxy had to take another folder, its former one may have survived as somebody else's, and the lock that it
+    /// has now may have been somebody else's: neither is watched as what it was.
+    fn forget_former(&mut self) {
+        let own = self.own.index;
+        let former = |place: &Place| match place {
+            Place::Own(index) => *index != own,
+            Place::Peer(index) => *index == own,
+            _ => false,
+        };
+        let inotify = &self.inotify;
+        self.watches.retain(|watch, place| {
+            let former = former(place);
+            if former {
+                inotify.remove(*watch);
+            }
+            !former
+        });
     }
 
     /// Watches the locks of the other proxies.
@@ -162,5 +182,72 @@ impl Hub {
             }
         }
         self.watch()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, rename};
+    use std::path::Path;
+    use std::time::Duration;
+
+    use rustix::fs::{FlockOperation, flock};
+
+    use super::*;
+    use crate::exchange::hub::HubConfig;
+    use crate::metrics::Metrics;
+    use crate::policy::Policy;
+    use crate::state::{Shared, State};
+
+    fn hub(exchange: &Path) -> Hub {
+        let config = HubConfig {
+            exchange: exchange.to_owned(),
+            policy: Policy::default(),
+            removal_grace: None,
+            wake_on: Vec::new(),
+            answer_deadline: Duration::from_secs(10),
+            name: None,
+        };
+        Hub::open(config, Shared::new(State::default()), Metrics::new()).unwrap().0
+    }
+
+    /// Its folder stays, but the lock in it is another process's from now on.
+    fn taken_over(exchange: &Path, index: u32) -> File {
+        let folder = exchange.join(layout::REQUESTS).join(layout::proxy_folder(index));
+        let lock = File::create(folder.join("new")).unwrap();
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        rename(folder.join("new"), folder.join(layout::LOCK)).unwrap();
+        lock
+    }
+
+    fn places(hub: &Hub) -> Vec<String> {
+        let mut places: Vec<String> = hub.watches.values().map(|place| format!("{place:?}")).collect();
+        places.sort();
+        // What the kernel watches is what is known here.
+        assert_eq!(hub.inotify.watches(), places.len());
+        places
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_became_another_proxys_is_not_watched_as_our_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut hub = hub(folder.path());
+        assert_eq!(places(&hub), ["Answers", "Inputs", "Own(0)", "Requests", "Root"]);
+        let _other = taken_over(folder.path(), 0);
+        hub.mend();
+        assert_eq!(places(&hub), ["Answers", "Inputs", "Own(1)", "Peer(0)", "Requests", "Root"]);
+    }
+
+    #[tokio::test]
+    async fn a_dead_proxys_lock_that_became_ours_is_not_watched_as_its() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut hub = hub(folder.path());
+        let dead = OwnFolder::take(&hub.dir).unwrap();
+        hub.mend();
+        assert_eq!(places(&hub), ["Answers", "Inputs", "Own(0)", "Peer(1)", "Requests", "Root"]);
+        drop(dead);
+        let _other = taken_over(folder.path(), 0);
+        hub.mend();
+        assert_eq!(places(&hub), ["Answers", "Inputs", "Own(1)", "Peer(0)", "Requests", "Root"]);
     }
 }
