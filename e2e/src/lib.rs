@@ -12,6 +12,8 @@
 //!
 //! `crictl` is the program `inspect`: what crictl shows of pods, on a node without it.
 //!
+//! `pod_bench` takes debugEcho's figures, beside the goals that they are held against.
+//!
 //! `udev_bench` takes the udev handler's figures, on `loops`, which are devices that can be plugged in.
 //!
 //! It knows no device protocol and no file of the exchange directory but the inputs that people write, too.
@@ -30,6 +32,7 @@ pub mod measure;
 pub mod node;
 pub mod node_stage;
 pub mod pod;
+pub mod pod_bench;
 pub mod process;
 pub mod process_stage;
 pub mod say;

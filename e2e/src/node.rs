@@ -41,6 +41,9 @@ struct Status {
 }
 
 impl Node {
+    /// Where the node has the folder [`Node::share`].
+    pub const SHARE: &str = "/share";
+
     /// Boots the node, or takes the running one of this name.
     ///
     /// # Errors
@@ -122,6 +125,18 @@ impl Node {
         let mut with = Command::new(&self.script);
         with.args(["exec", "--name", self.name(), "--"]).args(command).stdin(input);
         output(with).await
+    }
+
+    /// A command inside, to be spawned: it ends with its handle. For who has much to say to it.
+    pub fn command(&self, command: &[&str]) -> Command {
+        let mut spawned = Command::new(&self.script);
+        spawned.args(["exec", "--name", self.name(), "--"]).args(command).kill_on_drop(true);
+        spawned
+    }
+
+    /// A folder of this machine that the node has as [`Node::SHARE`].
+    pub fn share(&self) -> &Path {
+        &self.paths.share
     }
 
     /// Whether its end is this program's business.

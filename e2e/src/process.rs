@@ -80,6 +80,20 @@ impl Process {
         kib(name, &field_of(&self.dir.join("smaps_rollup"), name)?)
     }
 
+    /// Its share of memory, in bytes: what it shares with others counts in parts.
+    ///
+    /// # Errors
+    /// Where the process is gone, or is another user's.
+    pub fn pss(&self) -> anyhow::Result<u64> {
+        let path = self.dir.join("smaps_rollup");
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).context("no Pss")?;
+        let kib: u64 =
+            line.trim().trim_end_matches("kB").trim().parse().with_context(|| format!("Pss {line:?}"))?;
+        Ok(kib * 1024)
+    }
+
     /// Whether it has executable memory that is of no file: native code that was made, or unpacked, at run time.
     ///
     /// # Errors
@@ -172,6 +186,7 @@ mod tests {
     fn this_process() {
         let own = Process::new(Path::new("/proc"), std::process::id());
         assert!(own.exists() && own.rss().unwrap() > 100_000);
+        assert!((100_000..=own.rss().unwrap()).contains(&own.pss().unwrap()));
         assert_eq!(own.field("Pid").unwrap(), std::process::id().to_string());
         assert!(own.mapped().unwrap() > own.rss().unwrap());
         assert!(own.rolled_up("Anonymous").unwrap() > 100_000);
