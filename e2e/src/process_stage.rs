@@ -22,6 +22,7 @@ use crate::stage::{Part, Stage, tail};
 pub struct ProcessStage {
     programs: Programs,
     set: DaemonSet,
+    engine: Vec<String>,
     handler: Option<Child>,
     proxy: Option<Child>,
     metrics: String,
@@ -46,6 +47,14 @@ impl ProcessStage {
     /// # Errors
     /// Where no temporary directory can be made.
     pub fn new(programs: Programs) -> anyhow::Result<Self> {
+        Self::of(programs, DaemonSet::ours()?, Vec::new())
+    }
+
+    /// The same for another DaemonSet than debugEcho's, and with further arguments of the engine.
+    ///
+    /// # Errors
+    /// Where no temporary directory can be made.
+    pub fn of(programs: Programs, set: DaemonSet, engine: Vec<String>) -> anyhow::Result<Self> {
         for program in [&programs.proxy.file, &programs.module] {
             ensure!(program.is_file(), "{} is not there: build it with `make image`", program.display());
         }
@@ -57,7 +66,8 @@ impl ProcessStage {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let stage = Self {
             programs,
-            set: DaemonSet::ours()?,
+            set,
+            engine,
             handler: None,
             proxy: None,
             metrics: format!("127.0.0.1:{port}"),
@@ -92,7 +102,7 @@ impl ProcessStage {
             Part::Handler => {
                 // As crun does: the container's root is the module's, and only that.
                 let mut command = Program::from(self.programs.wasmedge.clone()).tied();
-                command.arg("--dir").arg(format!("/:{}", self.root().display()));
+                command.args(&self.engine).arg("--dir").arg(format!("/:{}", self.root().display()));
                 for env in &container.env {
                     command.arg("--env").arg(format!("{}={}", env.name, env.value));
                 }

@@ -3,27 +3,31 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use akri_exchange::layout;
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use super::{Bench, LIMIT};
+use super::{Bench, LIMIT, looks};
 use crate::measure::{IDLE, TOLD_AGAIN, next, request};
 use crate::process::Process;
 use crate::say::bytes;
 use crate::stage::{Part, Stage};
+use crate::wait;
 
 /// The rule whose look is traced.
 const RULE: &str = r#"SUBSYSTEM=="block""#;
 
 pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
-    match traced(bench).await? {
-        Some(calls) => bench
-            .say
-            .detail(format_args!("system calls of the handler for a look by {RULE}, by strace: {calls}")),
-        None => bench.say.detail("system calls are not counted: there is no strace"),
+    for rule in [looks::NOTHING, RULE] {
+        match traced(bench, rule).await? {
+            Some(calls) => bench
+                .say
+                .detail(format_args!("system calls of the handler for a look by {rule}, by strace: {calls}")),
+            None => bench.say.detail("system calls are not counted: there is no strace"),
+        }
     }
     // The streams of the looks are closed by now; what is open is the agent's, which is told twice again.
     tokio::time::sleep(TOLD_AGAIN).await;
@@ -32,8 +36,15 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     let before = (handler.voluntary_switches()?, proxy.voluntary_switches()?);
     tokio::time::sleep(IDLE).await;
     let wakes = (handler.voluntary_switches()? - before.0, proxy.voluntary_switches()? - before.1);
+    bench.say.detail(format_args!("voluntary switches in 10 s: handler {}, proxy {}", wakes.0, wakes.1));
+    memory(bench).await
+}
+
+/// Memory as it is now.
+pub(super) async fn memory(bench: &mut Bench) -> anyhow::Result<()> {
     let mut rows = Vec::new();
-    for (part, process, wakes) in [(Part::Handler, handler, wakes.0), (Part::Proxy, proxy, wakes.1)] {
+    for part in [Part::Handler, Part::Proxy] {
+        let process = bench.stage.process(part).await?;
         let charged = bench.stage.charged(part).await?;
         let of = |figure: Option<u64>| figure.map_or_else(|| "-".to_owned(), bytes);
         rows.push([
@@ -41,15 +52,18 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
             bytes(process.rss()?),
             of(charged.map(|charged| charged.0)),
             of(charged.map(|charged| charged.1)),
-            wakes.to_string(),
         ]);
     }
-    bench.say.table(["PART", "RSS", "CGROUP USAGE", "WORKING SET", "VOLUNTARY SWITCHES IN 10 S"], &rows);
+    bench.say.table(["PART", "RSS", "CGROUP USAGE", "WORKING SET"], &rows);
     Ok(())
 }
 
 /// How many system calls the handler makes from a request to its answer; `None` without strace.
-async fn traced(bench: &mut Bench) -> anyhow::Result<Option<u64>> {
+pub(super) async fn traced(bench: &mut Bench, rule: &str) -> anyhow::Result<Option<u64>> {
+    // The agent's own request alone: that one is taken away wakes the handler, and that is none of the look.
+    let exchange = bench.stage.exchange()?;
+    let alone = async || Ok((requests(&exchange)? == 1).then_some(()));
+    wait::until("earlier requests are gone", LIMIT, alone).await?;
     let process = bench.stage.process(Part::Handler).await?;
     let pid = here(&process)?.context("the handler is not found on this machine")?;
     let spawned = Command::new("strace")
@@ -64,8 +78,11 @@ async fn traced(bench: &mut Bench) -> anyhow::Result<Option<u64>> {
     let tracing = async {
         // "strace: Process 123 attached"
         while !lines.next_line().await?.context("strace has ended")?.ends_with("attached") {}
-        let details = json!({ "udevRules": [RULE], "bench": "traced" }).to_string();
-        next(&mut bench.client().discover(request(details)).await?.into_inner()).await?;
+        // The process says what is a request that nobody has made yet.
+        let details = json!({ "udevRules": [rule], "bench": ["traced", strace.id()] }).to_string();
+        // Held to the end: that nobody listens any more would wake the handler once more.
+        let mut stream = bench.client().discover(request(details)).await?.into_inner();
+        next(&mut stream).await?;
         let id = strace.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         kill_process(id.context("strace has ended")?, Signal::INT)?;
         // The last line: share, seconds, microseconds a call, calls, errors, "total".
@@ -80,6 +97,17 @@ async fn traced(bench: &mut Bench) -> anyhow::Result<Option<u64>> {
     };
     tokio::time::timeout(LIMIT, tracing).await.context("strace takes too long")??;
     Ok(Some(calls.context("strace says no sum")?))
+}
+
+/// How many requests are in the exchange.
+fn requests(exchange: &Path) -> anyhow::Result<usize> {
+    let mut count = 0;
+    for folder in std::fs::read_dir(exchange.join(layout::REQUESTS))? {
+        for file in std::fs::read_dir(folder?.path())? {
+            count += usize::from(file?.file_name().to_str().and_then(layout::request_id).is_some());
+        }
+    }
+    Ok(count)
 }
 
 /// A process of the node by its number on this machine: the one that began at the same time under that number there.
