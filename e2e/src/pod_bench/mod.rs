@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, default_value_os_t = demo::checkout().join("target/guest/debug-echo.wasm"))]
     module: PathBuf,
     /// The same, compiled ahead of time
-    #[arg(long, default_value_os_t = demo::checkout().join("target/bench/debug-echo-aot.wasm"))]
+    #[arg(long, default_value_os_t = demo::checkout().join("target/bench/debug-echo.wasm"))]
     compiled: PathBuf,
     /// The same handler as a static program
     #[arg(long, default_value_os_t = demo::native("debug-echo"))]
