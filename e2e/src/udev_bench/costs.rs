@@ -20,9 +20,16 @@ use crate::wait;
 /// The rule whose look is traced.
 const RULE: &str = r#"SUBSYSTEM=="block""#;
 
+/// Looks of each rule that are traced, of which the least counts: a wake-up that is none of the look's may fall into one.
+const TRACES: usize = 5;
+
 pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     for rule in [looks::NOTHING, RULE] {
-        match traced(bench, rule).await? {
+        let mut least = None;
+        for _ in 0..TRACES {
+            least = least.into_iter().chain(traced(bench, rule).await?).min();
+        }
+        match least {
             Some(calls) => bench
                 .say
                 .detail(format_args!("system calls of the handler for a look by {rule}, by strace: {calls}")),
