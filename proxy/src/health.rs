@@ -4,7 +4,10 @@
 //! take the place of another: the handler lives, the agent knows the proxy and has had a second to open its streams,
 //! and every stream has its list.
 
+use tonic::transport::Server;
+use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
 
 use crate::state::{Condition, SETTLE, Shared, State};
@@ -13,6 +16,25 @@ use crate::state::{Condition, SETTLE, Shared, State};
 pub const READINESS: &str = "readiness";
 /// The service name for liveness probes.
 pub const LIVENESS: &str = "liveness";
+
+/// Connections at a time: a probe has its own, and ends it at once.
+pub(crate) const CONNECTIONS: usize = 16;
+/// Bytes of a request, which is the name of a service.
+const REQUEST_BYTES: usize = 1024;
+/// Requests at a time on a connection, bytes of each that the other side may send unasked, and bytes of its headers.
+const REQUESTS: u32 = 4;
+const WINDOW: u32 = 64 * 1024;
+const HEADERS: u32 = 8 * 1024;
+
+/// Serves the standard service to whoever asks, for little memory.
+pub(crate) fn server(service: HealthServer<impl Health>) -> Router {
+    Server::builder()
+        .max_concurrent_streams(REQUESTS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .http2_max_header_list_size(HEADERS)
+        .add_service(service.max_decoding_message_size(REQUEST_BYTES))
+}
 
 /// Why the proxy is not ready; `None` when nothing is missing.
 pub(crate) fn missing(state: &State) -> Option<&'static str> {

@@ -1,8 +1,10 @@
 //! The page for Prometheus and the one for `akri-proxy status`, over plain HTTP/1.1.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
@@ -12,6 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
+use crate::accept;
 use crate::metrics::Metrics;
 use crate::state::Shared;
 
@@ -21,21 +24,15 @@ pub(crate) const METRICS: &str = "/metrics";
 pub(crate) const STATUS: &str = "/status";
 /// How long a client may take to say what it wants.
 const HEADERS: Duration = Duration::from_secs(5);
+/// Connections at a time: one or two Prometheuses, and a person.
+const CONNECTIONS: usize = 16;
 /// The content type of OpenMetrics text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, shared: Shared, metrics: Metrics) {
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors, most likely: the wait keeps the loop from spinning.
-                tracing::warn!(%error, "cannot accept a connection for metrics");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            }
-        };
+    let mut connections = pin!(accept::newest(listener, CONNECTIONS));
+    while let Some(Ok(stream)) = connections.next().await {
         let (shared, metrics) = (shared.clone(), metrics.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let response = answer(&request, &shared, &metrics);

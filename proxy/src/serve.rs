@@ -142,7 +142,8 @@ pub async fn serve(
         listening.health = Some(local);
         let (reporter, service) = tonic_health::server::health_reporter();
         side_tasks.push(Tied(tokio::spawn(health::report(shared.clone(), reporter))));
-        let server = Server::builder().add_service(service).serve_with_incoming(accept::tcp(listener));
+        let server =
+            health::server(service).serve_with_incoming(accept::newest(listener, health::CONNECTIONS));
         side_tasks.push(Tied(tokio::spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!(%error, "the health service ended");

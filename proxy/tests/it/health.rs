@@ -110,3 +110,29 @@ async fn metrics_count_what_happened() {
     }
     proxy.stop().await;
 }
+
+/// Whoever shares the pod's network may open as many connections as there are ports; they cost little, and keep nobody out.
+#[tokio::test]
+async fn connections_without_end_keep_no_probe_out() {
+    let place = Place::new();
+    let proxy = Proxy::start(config(&place)).await;
+    becomes(&proxy, LIVENESS, ServingStatus::Serving).await;
+    for address in [proxy.bound.health.unwrap(), proxy.bound.metrics.unwrap()] {
+        let mut held = Vec::new();
+        for number in 0..200 {
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            // Some say nothing, some begin to say something. One that was ended already cannot.
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &b"PRI * HTTP/2.0"[..number % 14]).await;
+            held.push(stream);
+        }
+        assert_eq!(status(&proxy, LIVENESS).await, ServingStatus::Serving);
+        assert!(proxy.page("/metrics").await.contains("akri"));
+        // All but the newest are over; what the server says in between, nobody needs.
+        for mut stream in held.drain(..150) {
+            let mut said = Vec::new();
+            let end = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut said);
+            let _ = tokio::time::timeout(PATIENCE, end).await.expect("it is ended");
+        }
+    }
+    proxy.stop().await;
+}
