@@ -6,10 +6,11 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 
 use crate::compare::find;
+use crate::look::Look;
 use crate::memo::Keyed;
 use crate::path::{name, parent, with};
 use crate::record::{Record, lines, value};
-use crate::sysfs::{Look, Sysfs};
+use crate::sysfs::Sysfs;
 
 /// The kernel's description of a device, in its directory.
 const UEVENT: &str = "uevent";

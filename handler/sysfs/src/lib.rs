@@ -8,13 +8,14 @@
 //! for that, and then counts as not there. Only a missing root is an error.
 //!
 //! The map: `tree_*` is how files are read (there is one for WASI and one for native), `path` where links lead, `sysfs`
-//! finds devices, `device` answers questions about one, `record` is what udev's database says of it; `names`, `memo` and
-//! `compare` keep what was read, and find it again without comparing long paths byte by byte, for which an engine that
-//! interprets takes longer than for reading them.
+//! finds devices, `look` keeps what it reads, `device` answers questions about one, `record` is what udev's database says of
+//! it; `names`, `memo` and `compare` keep texts, and find them again without comparing long paths byte by byte, for which an
+//! engine that interprets takes longer than for reading them.
 //! This crate knows no rule, no pattern and nothing of Akri.
 
 mod compare;
 mod device;
+mod look;
 mod memo;
 mod names;
 mod path;

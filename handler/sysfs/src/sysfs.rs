@@ -1,4 +1,4 @@
-//! One look at the machine: finds devices, and keeps what was read of them.
+//! One look at the machine: finds devices.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -8,17 +8,12 @@ use std::rc::Rc;
 
 use crate::Device;
 use crate::compare::{begins, order};
+use crate::look::{Kind, Look, RECORDS, list};
 use crate::memo::{Keyed, Memo};
-use crate::names::{NameSet, Names};
-use crate::path::{is_name, joined, name, parent, with};
+use crate::names::Names;
+use crate::path::{is_name, joined, parent, with};
 use crate::tree::Tree;
 
-/// Bytes of a file that is read: many times a page, which is what sysfs writes at most but for binary attributes.
-const FILE_BYTES: usize = 64 * 1024;
-/// Links on the way to one attribute. More of them are a loop.
-const LINKS: usize = 8;
-/// udev's records, below its directory.
-const RECORDS: &str = "data";
 /// udev's index of tags, below its directory: a folder for each tag, with an empty file for each device.
 const TAGS: &str = "tags";
 
@@ -49,37 +44,12 @@ pub struct Skipped<'a> {
     pub error: &'a io::Error,
 }
 
-/// What an entry of a directory is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Directory,
-    Link,
-    Other,
-}
-
 /// One look at the machine.
 #[derive(Clone)]
 pub struct Sysfs(pub(crate) Rc<Look>);
 
-/// What a look has read so far.
-pub(crate) struct Look {
-    sys: Tree,
-    udev: Option<Tree>,
-    /// The names of udev's records: most devices have none, and asking for each would be a call each. `None` where they
-    /// cannot be listed.
-    records: OnceCell<Option<NameSet>>,
-    /// All folders of devices.
-    all: OnceCell<Vec<Rc<Folder>>>,
-    /// Those that were asked for.
-    folders: Memo<Rc<Folder>>,
-    /// Single entries that were asked for.
-    entries: Memo<Rc<Entry>>,
-    devices: Memo<Device>,
-    skipped: Box<dyn Fn(Skipped<'_>)>,
-}
-
 /// A folder that holds a subsystem's devices.
-struct Folder {
+pub(crate) struct Folder {
     path: String,
     subsystem: Rc<str>,
     listed: OnceCell<Listing>,
@@ -92,7 +62,7 @@ struct Listing {
 }
 
 /// An entry, and where it leads.
-struct Entry {
+pub(crate) struct Entry {
     path: String,
     device: Option<Device>,
 }
@@ -306,86 +276,6 @@ fn sorted(mut devices: Vec<Device>) -> Vec<Device> {
     all.extend(one);
     all.extend(other);
     all
-}
-
-impl Look {
-    /// A text file of sysfs, as it is.
-    pub(crate) fn text(&self, path: &str) -> Option<String> {
-        self.heard(path, self.sys.read(path, near(path), FILE_BYTES).and_then(text))
-    }
-
-    /// The last part of where a link of sysfs leads.
-    pub(crate) fn link_name(&self, path: &str) -> Option<String> {
-        let to = |target: &str| Some(name(target)).filter(|name| is_name(name)).map(str::to_owned);
-        self.heard(path, self.sys.link(path, near(path), to))?
-    }
-
-    /// The path of a file below a device, whose directories may be links: `device/vendor` is below a disk.
-    pub(crate) fn resolved(&self, device: &str, key: &str) -> Option<String> {
-        let mut path = device.to_owned();
-        let mut links = 0;
-        let mut parts = key.split('/').filter(|part| !part.is_empty()).peekable();
-        while let Some(part) = parts.next() {
-            if !is_name(part) {
-                return None;
-            }
-            let inner = with(&path, part);
-            let to = |target: &str| joined(&path, target);
-            let followed = parts.peek().and_then(|_| self.sys.link(&inner, near(&inner), to).ok());
-            path = match followed {
-                None => inner,
-                Some(followed) => {
-                    links += 1;
-                    followed.filter(|_| links <= LINKS)?
-                }
-            };
-        }
-        Some(path)
-    }
-
-    /// udev's record of that name.
-    pub(crate) fn record(&self, id: &str) -> Option<String> {
-        let udev = self.udev.as_ref()?;
-        let list = || self.heard(RECORDS, list(udev, RECORDS, |_| true)).map(NameSet::from);
-        if !self.records.get_or_init(list).as_ref()?.has(id) {
-            return None;
-        }
-        let path = with(RECORDS, id);
-        self.heard(&path, udev.read(&path, RECORDS.len(), FILE_BYTES).and_then(text))
-    }
-
-    /// A result, or `None` after its error was told. That something is not there is the usual thing, and not told.
-    fn heard<T>(&self, path: &str, result: io::Result<T>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(error) => {
-                if error.kind() != io::ErrorKind::NotFound {
-                    (self.skipped)(Skipped { path, error: &error });
-                }
-                None
-            }
-        }
-    }
-}
-
-/// The names in a folder but for hidden ones.
-fn list(tree: &Tree, folder: &str, wanted: impl Fn(Kind) -> bool) -> io::Result<Names> {
-    let mut names = Names::default();
-    tree.entries(folder, &mut |name, kind| {
-        if wanted(kind) && !name.starts_with('.') {
-            names.push(name);
-        }
-    })?;
-    Ok(names)
-}
-
-fn text(bytes: Vec<u8>) -> io::Result<String> {
-    String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
-}
-
-/// How much of the path of a device's file is the folder that its neighbours share: all but the last two parts.
-fn near(path: &str) -> usize {
-    parent(path).and_then(parent).map_or(0, str::len)
 }
 
 fn is_device(path: &str) -> bool {

@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
-use crate::sysfs::Kind;
+use crate::look::Kind;
 
 /// Room for names that are read at once.
 const NAMES: usize = 8 * 1024;

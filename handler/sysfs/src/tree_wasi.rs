@@ -10,7 +10,7 @@ use std::path::Path;
 use wasi::{Errno, Fd, Rights};
 
 use crate::compare::same;
-use crate::sysfs::Kind;
+use crate::look::Kind;
 
 /// What is done with directories, and with files in them.
 const DIRECTORY: Rights =
