@@ -108,7 +108,11 @@ impl Exchange {
     }
 
     pub(crate) fn ring(&self, wake: Wake) {
-        self.bell().write_all(&[wake.byte()]).unwrap();
+        // A handler that starts opens the FIFO once to see whether it can, and then to stay.
+        wait_for("a handler that stays at the FIFO", || match self.bell().write_all(&[wake.byte()]) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => None,
+            rung => Some(rung.unwrap()),
+        });
     }
 
     /// Asks, rings and waits for the answer: whatever was rung for before is done by then.

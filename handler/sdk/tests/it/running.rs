@@ -1,6 +1,7 @@
 //! A handler that runs in a thread of the test.
 
 use std::fs;
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -94,8 +95,10 @@ impl Running {
 
     /// Asks it to stop and waits until it has.
     pub(crate) fn stop(self, exchange: &Exchange) {
+        // Before there is anything to stop for: a handler that looks by itself may be gone when it is rung for.
+        let mut bell = exchange.bell();
         fs::write(exchange.path(layout::STOP), "").unwrap();
-        exchange.ring(Wake::Requests);
+        let _ = bell.write_all(&[Wake::Requests.byte()]);
         self.thread.join().unwrap().unwrap();
     }
 
