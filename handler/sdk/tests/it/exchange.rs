@@ -111,7 +111,10 @@ impl Exchange {
         // A handler that starts opens the FIFO once to see whether it can, and then to stay.
         wait_for("a handler that stays at the FIFO", || match self.bell().write_all(&[wake.byte()]) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => None,
-            rung => Some(rung.unwrap()),
+            rung => {
+                rung.unwrap();
+                Some(())
+            }
         });
     }
 
