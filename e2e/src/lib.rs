@@ -5,8 +5,8 @@
 //!   DaemonSet that users apply (`manifest`, `pod`);
 //! - `process_stage`: the same handler and proxy as two processes, where there is no root.
 //!
-//! `watch` is `akri-proxy discover --watch`, read line by line; `measure` takes figures; `inspect` shows what crictl
-//! would show. Every wait ends with the event that it waits for, or with an error that says what did not happen.
+//! `watch` is `akri-proxy discover --watch`, read line by line; `measure` takes figures, `measured_pod` is what the
+//! benchmarks' pods have in common; `inspect` shows what crictl would show. Every wait ends with the event that it waits for, or with an error that says what did not happen.
 //!
 //! `faults` is another story: the campaign in which everything dies and nothing may show.
 //!
@@ -29,6 +29,7 @@ pub mod inspect;
 pub mod loops;
 pub mod manifest;
 pub mod measure;
+mod measured_pod;
 pub mod node;
 pub mod node_stage;
 pub mod pod;

@@ -12,6 +12,7 @@ use rustix::fs::inotify;
 use tonic::transport::Channel;
 use tonic::{Code, Streaming};
 
+use crate::process::Process;
 use crate::say::{Say, bytes, ms};
 use crate::stage::{Part, Stage};
 use crate::story::{AVAILABILITY, LIMIT, OFFLINE};
@@ -37,10 +38,7 @@ pub async fn measure(
     say: &Say,
 ) -> anyhow::Result<()> {
     say.step(format_args!("measuring: {CALLS} Discover calls, {TOGGLES} changes, {} s idle", IDLE.as_secs()));
-    let endpoint = stage.status().await?.endpoint.context("the proxy has no endpoint")?;
-    let file = Path::new(&endpoint).file_name().context("the endpoint is no socket")?;
-    let socket = stage.akri().join(file);
-    let channel = uds::connect(&socket).await?;
+    let channel = channel(stage).await?;
     let mut client = DiscoveryHandlerClient::new(channel.clone());
 
     let mut nothing = RegistrationClient::new(channel);
@@ -59,12 +57,10 @@ pub async fn measure(
         tokio::time::sleep(TOLD_AGAIN.saturating_sub(first.elapsed())).await;
     }
     let (handler, proxy) = (stage.process(Part::Handler).await?, stage.process(Part::Proxy).await?);
-    let before = (handler.voluntary_switches()?, proxy.voluntary_switches()?);
-    tokio::time::sleep(IDLE).await;
-    let wakes = (handler.voluntary_switches()? - before.0, proxy.voluntary_switches()? - before.1);
+    let wakes = switches([&handler, &proxy], IDLE).await?;
 
     let mut rows = Vec::new();
-    for (part, process, wakes) in [(Part::Handler, handler, wakes.0), (Part::Proxy, proxy, wakes.1)] {
+    for (part, process, wakes) in [(Part::Handler, handler, wakes[0]), (Part::Proxy, proxy, wakes[1])] {
         let charged = stage.charged(part).await?;
         let of = |figure: Option<u64>| figure.map_or_else(|| "-".to_owned(), bytes);
         rows.push([
@@ -94,6 +90,21 @@ pub async fn measure(
     );
     say.detail("floor: the median of gRPC calls that are refused at once; for changes, with that of a file's inotify event");
     Ok(())
+}
+
+/// The agent's way to the proxy.
+pub(crate) async fn channel(stage: &mut impl Stage) -> anyhow::Result<Channel> {
+    let endpoint = stage.status().await?.endpoint.context("the proxy has no endpoint")?;
+    let file = Path::new(&endpoint).file_name().context("the endpoint is no socket")?;
+    uds::connect(&stage.akri().join(file)).await
+}
+
+/// How often each of two processes gives the processor away in that time.
+pub(crate) async fn switches(both: [&Process; 2], time: Duration) -> anyhow::Result<[u64; 2]> {
+    let [one, other] = both;
+    let before = [one.voluntary_switches()?, other.voluntary_switches()?];
+    tokio::time::sleep(time).await;
+    Ok([one.voluntary_switches()? - before[0], other.voluntary_switches()? - before[1]])
 }
 
 /// The one in the middle; sorts them.

@@ -25,6 +25,28 @@ use super::said::Said;
 /// How long a process may take to be gone after SIGKILL, and an engine to show itself.
 const SOON: Duration = Duration::from_secs(10);
 
+/// Where the programs are, as the command line says it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProgramArgs {
+    /// The program akri-proxy
+    #[arg(long)]
+    proxy: PathBuf,
+    /// The handler's module: debugEcho
+    #[arg(long)]
+    module: PathBuf,
+    /// WasmEdge's command line: the project's scripts/wasmedge
+    #[arg(long)]
+    wasmedge: PathBuf,
+}
+
+impl ProgramArgs {
+    /// The programs, the engine looked for.
+    pub(super) async fn find(self) -> anyhow::Result<Programs> {
+        let engine = engine(&self.wasmedge).await.context("the engine")?;
+        Ok(Programs { proxy: self.proxy, module: self.module, engine })
+    }
+}
+
 /// What is run.
 #[derive(Clone, Debug)]
 pub(super) struct Programs {
@@ -55,7 +77,7 @@ pub(super) struct AgentActor {
 
 /// The command line that a script becomes which looks for the engine: it is asked once, for each start of a handler would
 /// otherwise be that of a shell, too.
-pub(super) async fn engine(script: &Path) -> anyhow::Result<Vec<OsString>> {
+async fn engine(script: &Path) -> anyhow::Result<Vec<OsString>> {
     // A module that is not there: what counts is what is run, and that is read before it can end.
     let folder = tempfile::tempdir()?;
     let fifo = folder.path().join("waits.wasm");

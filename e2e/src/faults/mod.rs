@@ -20,12 +20,11 @@ mod place;
 mod said;
 mod soak;
 
-use std::path::PathBuf;
-
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::say::Say;
 use campaign::{Campaign, Settings};
+use cast::ProgramArgs;
 use dice::Dice;
 
 /// Kills, stops, starves and robs the real proxy, the real handler under WasmEdge and a played agent in random order, and
@@ -37,7 +36,7 @@ use dice::Dice;
 ///   faults soak --events 2000                      a short soak
 ///
 /// As root in a mount namespace of its own (scripts/faults makes one) the exchange can be full, too.
-/// Exit codes: 0 nothing broke, 1 something did (or grew (the messages say what), 2 wrong usage.
+/// Exit codes: 0 nothing broke, 1 something did, or grew (the messages say what), 2 wrong usage.
 #[derive(Debug, clap::Parser)]
 #[command(name = "faults", version, max_term_width = 110, verbatim_doc_comment)]
 pub struct Args {
@@ -70,15 +69,8 @@ pub struct RunArgs {
     /// Proxies that share the exchange (repeatable)
     #[arg(long, value_delimiter = ',', default_value = "1,2", value_parser = clap::value_parser!(u8).range(1..=4))]
     proxies: Vec<u8>,
-    /// The program akri-proxy
-    #[arg(long)]
-    proxy: PathBuf,
-    /// The handler's module
-    #[arg(long)]
-    module: PathBuf,
-    /// WasmEdge's command line: the project's scripts/wasmedge
-    #[arg(long)]
-    wasmedge: PathBuf,
+    #[command(flatten)]
+    programs: ProgramArgs,
     /// Say every fault
     #[arg(long, short)]
     verbose: bool,
@@ -100,17 +92,14 @@ async fn campaigns(args: RunArgs) -> anyhow::Result<()> {
     let say = Say::start();
     let seed = args.seed.unwrap_or_else(Dice::fresh_seed);
     say.step(format_args!("seed {seed}: `faults run --seed {seed} --events {}` draws the same", args.events));
+    let programs = args.programs.find().await?;
     let mut broken = 0;
     for &proxies in &args.proxies {
         let settings = Settings {
             events: args.events,
             proxies: proxies.into(),
             verbose: args.verbose,
-            programs: cast::Programs {
-                proxy: args.proxy.clone(),
-                module: args.module.clone(),
-                engine: cast::engine(&args.wasmedge).await.context("the engine")?,
-            },
+            programs: programs.clone(),
         };
         broken += Campaign::start(settings, Dice::new(seed), say).await?.run().await?;
     }

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::goals::{self, Goals};
 use super::{Bench, Kind};
-use crate::measure::TOLD_AGAIN;
+use crate::measure::{TOLD_AGAIN, switches};
 use crate::say::bytes;
 use crate::stage::{Part, Stage};
 
@@ -21,21 +21,19 @@ pub(super) async fn at_rest(
     tokio::time::sleep(TOLD_AGAIN).await;
     let (handler, proxy) =
         (bench.stage.process(Part::Handler).await?, bench.stage.process(Part::Proxy).await?);
-    let before = (handler.voluntary_switches()?, proxy.voluntary_switches()?);
-    tokio::time::sleep(idle).await;
-    let wakes = (handler.voluntary_switches()? - before.0, proxy.voluntary_switches()? - before.1);
+    let wakes = switches([&handler, &proxy], idle).await?;
     bench.say.detail(format_args!(
         "voluntary switches in {} s idle: handler {}, proxy {}",
         idle.as_secs(),
-        wakes.0,
-        wakes.1
+        wakes[0],
+        wakes[1]
     ));
     let pod = memory(bench, "with 2 devices").await?;
     goals.memory(format!("{}: the proxy's RSS", kind.name()), proxy.rss()?, goals::PROXY_BYTES);
     goals.memory(format!("{}: working set of both", kind.name()), pod, goals::POD_BYTES);
     goals.count(
         format!("{}: switches of both, {} s idle", kind.name(), idle.as_secs()),
-        wakes.0 + wakes.1,
+        wakes[0] + wakes[1],
         0,
     );
     Ok(())

@@ -8,30 +8,24 @@ mod floor;
 mod goals;
 mod starts;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use tonic::transport::Channel;
 
 use crate::cri::Cri;
 use crate::demo;
 use crate::manifest::{DaemonSet, Env};
+use crate::measured_pod::{self, LIMIT, Played};
 use crate::node::Node;
 use crate::node_stage::NodeStage;
 use crate::say::Say;
-use crate::stage::Stage;
-use crate::story;
-use crate::uds;
-use crate::wait;
 use crate::watch::Watch;
 use floor::Floor;
 use goals::Goals;
 
 /// Until a freshly booted containerd can run pods.
 const READY: Duration = Duration::from_secs(30);
-/// For what takes milliseconds.
-const LIMIT: Duration = Duration::from_secs(30);
 /// The handler's name.
 const NAME: &str = "debugEcho";
 
@@ -140,33 +134,17 @@ fn undisturbed(mut set: DaemonSet) -> DaemonSet {
 }
 
 impl Bench {
-    /// Starts the pod, and an agent to which it registers.
     async fn start(args: &Args, mut stage: NodeStage, say: Say) -> anyhow::Result<Self> {
-        demo::prepare(&args.images, &mut stage, &say).await?;
-        let program = args.proxy.clone().into();
-        let mut watch = Watch::start(&program, stage.akri(), NAME, &calls::details(2), say).await?;
-        demo::start_pod(&mut stage, &say).await?;
-        let ids = calls::ids(2);
+        let (details, ids) = (calls::details(2), calls::ids(2));
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        if let Err(error) = watch.until(&ids, LIMIT).await {
-            story::confess(&stage);
-            return Err(error);
-        }
-        let endpoint = stage.status().await?.endpoint.context("the proxy has no endpoint")?;
-        let file = Path::new(&endpoint).file_name().context("the endpoint is no socket")?;
-        let channel = uds::connect(&stage.akri().join(file)).await?;
+        let played = Played { proxy: &args.proxy, handler: NAME, details: &details, devices: &ids };
+        let (watch, channel) = measured_pod::start(&mut stage, &args.images, played, &say).await?;
         Ok(Self { stage, channel, watch, say })
     }
 
     async fn end(self, told: anyhow::Result<u64>) -> anyhow::Result<NodeStage> {
         let Self { mut stage, watch, .. } = self;
-        if let Err(error) = told {
-            story::confess(&stage);
-            return Err(error);
-        }
-        watch.stop().await?;
-        stage.clear().await?;
-        wait::until("the pod is gone", LIMIT, async || Ok((stage.clear().await? == 0).then_some(()))).await?;
+        measured_pod::end(&mut stage, watch, told).await?;
         Ok(stage)
     }
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use super::{Bench, LIMIT, looks};
-use crate::measure::{IDLE, TOLD_AGAIN, next, request};
+use crate::measure::{IDLE, TOLD_AGAIN, next, request, switches};
 use crate::process::Process;
 use crate::say::bytes;
 use crate::stage::{Part, Stage};
@@ -40,10 +40,8 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     tokio::time::sleep(TOLD_AGAIN).await;
     let (handler, proxy) =
         (bench.stage.process(Part::Handler).await?, bench.stage.process(Part::Proxy).await?);
-    let before = (handler.voluntary_switches()?, proxy.voluntary_switches()?);
-    tokio::time::sleep(IDLE).await;
-    let wakes = (handler.voluntary_switches()? - before.0, proxy.voluntary_switches()? - before.1);
-    bench.say.detail(format_args!("voluntary switches in 10 s: handler {}, proxy {}", wakes.0, wakes.1));
+    let wakes = switches([&handler, &proxy], IDLE).await?;
+    bench.say.detail(format_args!("voluntary switches in 10 s: handler {}, proxy {}", wakes[0], wakes[1]));
     memory(bench).await
 }
 

@@ -9,7 +9,7 @@ mod instructions;
 mod looks;
 mod plug;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use akri_proxy::pb::discovery_handler_client::DiscoveryHandlerClient;
@@ -21,19 +21,14 @@ use crate::cri::Cri;
 use crate::demo;
 use crate::loops::{Loops, START_UDEVD};
 use crate::manifest::{DaemonSet, Env};
+use crate::measured_pod::{self, LIMIT, Played};
 use crate::node::Node;
 use crate::node_stage::NodeStage;
 use crate::say::Say;
-use crate::stage::Stage;
-use crate::story;
-use crate::uds;
-use crate::wait;
 use crate::watch::Watch;
 
 /// Until a freshly booted containerd can run pods.
 const READY: Duration = Duration::from_secs(30);
-/// For what takes milliseconds.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 /// The handler's name.
 const NAME: &str = "udev";
 /// What ends the tag of the image with compiled code, and its archive's name.
@@ -163,20 +158,10 @@ fn immediate(mut set: DaemonSet) -> DaemonSet {
 }
 
 impl Bench {
-    /// Starts the pod, and an agent to which it registers.
     async fn start(args: &Args, mut stage: NodeStage, places: Places, say: Say) -> anyhow::Result<Self> {
-        demo::prepare(&args.images, &mut stage, &say).await?;
-        let program = args.proxy.clone().into();
         let details = "udevRules: ['SUBSYSTEM==\"none\"']";
-        let mut watch = Watch::start(&program, stage.akri(), NAME, details, say).await?;
-        demo::start_pod(&mut stage, &say).await?;
-        if let Err(error) = watch.until(&[], LIMIT).await {
-            story::confess(&stage);
-            return Err(error);
-        }
-        let endpoint = stage.status().await?.endpoint.context("the proxy has no endpoint")?;
-        let file = Path::new(&endpoint).file_name().context("the endpoint is no socket")?;
-        let channel = uds::connect(&stage.akri().join(file)).await?;
+        let played = Played { proxy: &args.proxy, handler: NAME, details, devices: &[] };
+        let (watch, channel) = measured_pod::start(&mut stage, &args.images, played, &say).await?;
         Ok(Self { stage, channel, watch, places, say })
     }
 
@@ -186,13 +171,7 @@ impl Bench {
 
     async fn end(self, told: anyhow::Result<()>) -> anyhow::Result<NodeStage> {
         let Self { mut stage, watch, .. } = self;
-        if let Err(error) = told {
-            story::confess(&stage);
-            return Err(error);
-        }
-        watch.stop().await?;
-        stage.clear().await?;
-        wait::until("the pod is gone", LIMIT, async || Ok((stage.clear().await? == 0).then_some(()))).await?;
+        measured_pod::end(&mut stage, watch, told).await?;
         Ok(stage)
     }
 }

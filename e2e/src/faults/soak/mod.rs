@@ -9,11 +9,9 @@ mod sample;
 mod stage;
 mod verdict;
 
-use std::path::PathBuf;
-
 use anyhow::{Context, bail};
 
-use super::cast;
+use super::cast::ProgramArgs;
 use super::dice::Dice;
 use crate::say::Say;
 use day::Event;
@@ -33,15 +31,8 @@ pub struct Args {
     /// Decides their order; drawn and printed where not given
     #[arg(long)]
     seed: Option<u64>,
-    /// The program akri-proxy
-    #[arg(long)]
-    proxy: PathBuf,
-    /// The handler's module: debugEcho
-    #[arg(long)]
-    module: PathBuf,
-    /// WasmEdge's command line: the project's scripts/wasmedge
-    #[arg(long)]
-    wasmedge: PathBuf,
+    #[command(flatten)]
+    programs: ProgramArgs,
 }
 
 fn at_least_fewest(text: &str) -> Result<usize, String> {
@@ -58,11 +49,7 @@ fn at_least_fewest(text: &str) -> Result<usize, String> {
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let say = Say::start();
     let seed = args.seed.unwrap_or_else(Dice::fresh_seed);
-    let programs = cast::Programs {
-        proxy: args.proxy,
-        module: args.module,
-        engine: cast::engine(&args.wasmedge).await.context("the engine")?,
-    };
+    let programs = args.programs.find().await?;
     let events = day::events(args.events, &mut Dice::new(seed));
     let of = |event| events.iter().filter(|other| **other == event).count();
     say.step(format_args!(
